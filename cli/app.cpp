@@ -1,0 +1,42 @@
+#include "cli/command.h"
+#include "core/base/error.h"
+#include "core/base/log.h"
+#include "core/torch_error.h"
+
+#include <CLI/CLI.hpp>
+
+#include <new>
+#include <ostream>
+
+namespace errata::cli {
+namespace {
+
+constexpr const char* kVersion = "0.1.0";
+
+int fail(std::ostream& err, ErrorCode code, const std::string& message) {
+  err << "errata: " << to_string(code) << ": " << message << '\n';
+  return exit_code(code);
+}
+
+} // namespace
+
+int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err) {
+  const Streams streams{out, err};
+  CLI::App app("Keeps a language model's knowledge up to date", "errata");
+  app.require_subcommand(1);
+  app.set_version_flag("--version", kVersion);
+  try {
+    app.parse(argc, const_cast<char**>(argv));
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error, out, err) == 0 ? 0 : 2;
+  } catch (const Error& error) {
+    return fail(err, error.code(), error.what());
+  } catch (const std::bad_alloc&) {
+    return fail(err, ErrorCode::kInternal, "out of memory");
+  } catch (const std::exception& error) {
+    return fail(err, ErrorCode::kInternal, torch_error_message(error).value_or(error.what()));
+  }
+  return 0;
+}
+
+} // namespace errata::cli

@@ -1,0 +1,70 @@
+#pragma once
+
+#include "core/decoder_config.h"
+#include "core/linear.h"
+#include "core/packed_batch.h"
+#include "core/torch.h"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace errata {
+
+class KvCache;
+
+/// A decoder-only transformer described by a `DecoderConfig`. Its parameters carry the names of the
+/// HF checkpoint (`model.layers.3.mlp.down_proj.weight`), so that loading, saving and target
+/// matching need no table.
+///
+/// The parameters' dtype is the storage dtype; activations have `compute_dtype()`.
+class DecoderImpl : public torch::nn::Module {
+ public:
+  /// Allocates parameters without initialising them: load a checkpoint or call `initialise`.
+  explicit DecoderImpl(DecoderConfig config, torch::TensorOptions parameters = {});
+  ~DecoderImpl() override;
+
+  const DecoderConfig& config() const { return config_; }
+  torch::Device device() const;
+  torch::Dtype compute_dtype() const { return compute_dtype_; }
+  void set_compute_dtype(torch::Dtype dtype) { compute_dtype_ = dtype; }
+  /// Dropout on the output of both branches of each block while gradients are on (pre-training).
+  void set_residual_dropout(double probability) { residual_dropout_ = probability; }
+
+  /// N(0, std^2) for matrices, zeros for norms stored around 0 and ones for the others, from the
+  /// default generator.
+  void initialise(double std = 0.02);
+
+  /// Hidden states after the final norm [rows, hidden].
+  torch::Tensor hidden(const PackedBatch& batch);
+
+  /// The residual stream that enters `layer` [rows, hidden]: embedding and layers [0, layer).
+  torch::Tensor states_before(std::int64_t layer, const PackedBatch& batch);
+  /// Layers [layer, end) and the final norm, from the states that enter `layer`.
+  torch::Tensor hidden_from(
+      std::int64_t layer, const torch::Tensor& states, const PackedBatch& batch);
+
+  /// Hidden states after the final norm [batch, steps, hidden] of `ids` [batch, steps] that follow
+  /// what the cache holds; the cache is extended. Inference only.
+  torch::Tensor hidden_cached(const torch::Tensor& ids, KvCache& cache);
+
+  /// Output layer, with the final soft cap when the family has one: [n, hidden] -> [n, vocab].
+  torch::Tensor logits(const torch::Tensor& hidden);
+
+  /// Every linear layer but the output head with its module path
+  /// (`model.layers.0.self_attn.q_proj`), in checkpoint order.
+  std::vector<std::pair<std::string, Linear>> linears() const;
+
+ private:
+  struct Parts;
+
+  DecoderConfig config_;
+  torch::Dtype compute_dtype_;
+  double residual_dropout_ = 0.0;
+  std::unique_ptr<Parts> parts_;
+};
+TORCH_MODULE(Decoder);
+
+} // namespace errata

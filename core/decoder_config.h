@@ -1,0 +1,54 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace errata {
+
+enum class Activation { kGeluTanh, kSilu };
+
+/// Rotary position embedding of one kind of layer: theta_j = base^(-2j/h), divided by `factor`
+/// (`rope_type` "linear"; 1 for the plain form).
+struct RopeConfig {
+  double base = 10000.0;
+  double factor = 1.0;
+
+  friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
+};
+
+/// What may differ from layer to layer.
+struct LayerConfig {
+  /// Keys a query sees, itself included (`i - j < window`); 0 for all (a global layer).
+  std::int64_t window = 0;
+  RopeConfig rope;
+};
+
+/// A decoder as data: a family is a function from its config.json to this struct, and no layer asks
+/// for the family again. Names in comments are config.json's.
+struct DecoderConfig {
+  std::string model_type;
+  std::int64_t vocab_size = 0;
+  std::int64_t hidden_size = 0;
+  std::int64_t intermediate_size = 0;
+  std::int64_t num_heads = 0;    ///< num_attention_heads
+  std::int64_t num_kv_heads = 0; ///< num_key_value_heads
+  std::int64_t head_dim = 0;
+  std::int64_t max_positions = 0; ///< max_position_embeddings
+  double rms_norm_eps = 1e-6;
+  double query_scale = 1.0;     ///< query_pre_attn_scalar^-1/2
+  double embedding_scale = 1.0; ///< sqrt(hidden_size), rounded to the activation dtype in use
+  bool norm_adds_one = false;   ///< Gemma: x * (1 + w)
+  bool sandwich_norms = false;  ///< norms after attention and MLP, before the residual
+  bool qk_norm = false;         ///< RMSNorm over head_dim on queries and keys, before RoPE
+  bool attention_bias = false;
+  bool tie_word_embeddings = false;
+  Activation activation = Activation::kGeluTanh;
+  std::optional<double> final_logit_softcap;
+  std::vector<LayerConfig> layers; ///< one entry a layer
+
+  std::int64_t num_layers() const { return static_cast<std::int64_t>(layers.size()); }
+};
+
+} // namespace errata

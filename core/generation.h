@@ -1,0 +1,49 @@
+#pragma once
+
+#include "core/base/progress.h"
+#include "core/decoder.h"
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <vector>
+
+namespace errata {
+
+using Tokens = std::vector<std::int32_t>;
+
+enum class Finish { kEos, kStop, kLength };
+
+std::string_view to_string(Finish finish) noexcept;
+
+struct GenerationOptions {
+  // Changes behaviour.
+  std::int64_t max_new_tokens = 64;
+  double temperature = 0.0; ///< 0: greedy
+  std::int64_t top_k = 0;   ///< 0: all
+  double top_p = 1.0;
+  std::uint64_t seed = 0;        ///< of sampling; each prompt has a stream of its own
+  std::vector<std::int64_t> eos; ///< ids that end a sequence; not part of the result
+  /// Called with the new tokens of a sequence after each one; true ends it (`kStop`). For stop
+  /// strings, which need the tokenizer.
+  std::function<bool(const Tokens& generated)> should_stop;
+
+  // Changes speed only.
+  std::int64_t max_batch = 256; ///< sequences in flight
+};
+
+struct Generation {
+  Tokens tokens; ///< new tokens, without the end token
+  Finish finish = Finish::kLength;
+};
+
+/// Continues each prompt. Prompts are batched whatever their lengths, equal prompts (greedy) are
+/// computed once, a prefix that all prompts share is computed once, rows leave the batch when they
+/// finish. The result of a prompt does not depend on the others beyond float rounding.
+std::vector<Generation> generate(
+    Decoder& model,
+    const std::vector<Tokens>& prompts,
+    const GenerationOptions& options,
+    const ProgressCallback& progress = {});
+
+} // namespace errata

@@ -1,0 +1,46 @@
+# Fails when a folder includes a folder above it, LibTorch other than through core/torch.h, or torch
+# at all in the parts that must stay free of it. Run with:
+#   cmake -DROOT=<source> -P include_direction.cmake
+cmake_minimum_required(VERSION 3.25)
+
+# One line a layer: its folder and the folders it may include. core/base stands below all,
+# editing/store and editing/plan are tensor-free layers of their own.
+set(layers core/base datasets editing/store editing/plan core peft editing eval cli)
+set(allowed_core/base core/base)
+set(allowed_datasets core/base datasets)
+set(allowed_editing/store core/base datasets editing/store)
+set(allowed_editing/plan core/base datasets editing/store editing/plan)
+set(allowed_core core/base core)
+set(allowed_peft core/base core peft)
+set(allowed_editing core/base datasets editing/store editing/plan core peft editing)
+set(allowed_eval ${allowed_editing} eval)
+set(allowed_cli ${allowed_eval} cli)
+
+set(failures "")
+set(seen 0)
+foreach(layer ${layers})
+  file(GLOB files RELATIVE "${ROOT}" "${ROOT}/${layer}/*.h" "${ROOT}/${layer}/*.cpp")
+  foreach(file ${files})
+    math(EXPR seen "${seen} + 1")
+    file(STRINGS "${ROOT}/${file}" lines REGEX "^ *# *include")
+    foreach(line ${lines})
+      if(line MATCHES "include \"([a-z0-9_/]+)/[a-z0-9_]+[.]h\"")
+        if(NOT CMAKE_MATCH_1 IN_LIST allowed_${layer})
+          list(APPEND failures "${file}: ${line}")
+        endif()
+      elseif(line MATCHES "include \"")
+        list(APPEND failures "${file}: ${line} (write the path from the root)")
+      elseif(line MATCHES "<(torch|ATen|c10)/" AND NOT file STREQUAL "core/torch.h")
+        list(APPEND failures "${file}: ${line} (use core/torch.h)")
+      endif()
+    endforeach()
+  endforeach()
+endforeach()
+
+if(seen LESS 10)
+  message(FATAL_ERROR "include direction: only ${seen} files found under ${ROOT}")
+endif()
+if(failures)
+  list(JOIN failures "\n  " text)
+  message(FATAL_ERROR "include direction:\n  ${text}")
+endif()
