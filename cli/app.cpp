@@ -1,12 +1,17 @@
 #include "cli/command.h"
+#include "cli/config_file.h"
 #include "core/base/error.h"
 #include "core/base/log.h"
 #include "core/torch_error.h"
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <new>
 #include <ostream>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace errata::cli {
 namespace {
@@ -26,9 +31,15 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err)
   app.require_subcommand(1);
   app.set_version_flag("--version", kVersion);
   try {
-    app.parse(argc, const_cast<char**>(argv));
+    std::vector<std::string> arguments = expand_config(app, {argv + 1, argv + argc});
+    // CLI11 takes its arguments in reverse.
+    std::reverse(arguments.begin(), arguments.end());
+    app.parse(std::move(arguments));
   } catch (const CLI::ParseError& error) {
-    return app.exit(error, out, err) == 0 ? 0 : 2;
+    if (error.get_exit_code() == 0) { // --help, --version
+      return app.exit(error, out, err);
+    }
+    return fail(err, ErrorCode::kInvalidArgument, concat(error.what(), " (see --help)"));
   } catch (const Error& error) {
     return fail(err, error.code(), error.what());
   } catch (const std::bad_alloc&) {

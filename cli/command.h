@@ -35,8 +35,7 @@ struct CommonOptions {
   ProgressCallback progress_callback(const Streams& streams) const;
 };
 
-/// Adds the common options to `command`, and makes `run` its body: it is called after parsing, with
-/// threads and allocator set up.
+/// Adds the common options to `command` and has threads and allocator set up once they are parsed.
 std::shared_ptr<CommonOptions> add_common(CLI::App& command);
 
 // One registrar per subcommand, each defined in its own cmd_<name>.cpp.

@@ -31,7 +31,8 @@ std::shared_ptr<CommonOptions> add_common(CLI::App& command) {
       ->check(CLI::IsMember({"auto", "bar", "plain", "json", "none"}))
       ->capture_default_str()
       ->group(group);
-  command.set_config("--config", "", "JSON object of long option names and values")->group(group);
+  command.add_option("--config", options->config, "JSON object of long option names and values")
+      ->group(group);
   command.parse_complete_callback([options] { configure_runtime(options->threads); });
   return options;
 }

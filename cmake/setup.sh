@@ -1,0 +1,72 @@
+# Sourced by quickstart.sh and test.sh: makes a bare Debian or Ubuntu machine ready to build.
+# Needs no second run, and does nothing that is done already.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+root=$PWD
+venv=$root/.deps/venv
+torch_version=2.13.0
+
+build_packages=(g++ cmake ninja-build ccache libsentencepiece-dev libsqlite3-dev libsqlitecpp-dev
+  libssl-dev nlohmann-json3-dev libcli11-dev libjs-chart.js libutf8proc-dev python3-venv)
+test_packages=(libgtest-dev libgmock-dev librapidcheck-dev)
+judges=(transformers==5.23.0 peft==0.21.2 safetensors==0.8.0 sentencepiece numpy)
+
+say() { printf '\n== %s\n' "$*"; }
+
+# missing_packages NAME...: those that dpkg does not know as installed
+missing_packages() {
+  local name
+  for name in "$@"; do
+    dpkg-query -W -f='${Status}' "$name" 2>/dev/null | grep -q 'install ok installed' || echo "$name"
+  done
+}
+
+install_packages() {
+  local missing sudo=()
+  mapfile -t missing < <(missing_packages "$@")
+  if [ ${#missing[@]} -eq 0 ]; then return; fi
+  if ! command -v apt-get >/dev/null; then
+    echo "This machine has no apt-get. Install the counterparts of: ${missing[*]}" >&2
+    exit 3
+  fi
+  [ "$(id -u)" -eq 0 ] || sudo=(sudo)
+  say "Installing Debian packages: ${missing[*]}"
+  "${sudo[@]}" apt-get update -qq
+  DEBIAN_FRONTEND=noninteractive "${sudo[@]}" apt-get install -y -qq --no-install-recommends \
+    "${missing[@]}" >/dev/null
+}
+
+# The wheel carries LibTorch; a LibTorch of one's own comes through CMAKE_PREFIX_PATH.
+install_libtorch() {
+  if [ -n "${CMAKE_PREFIX_PATH:-}" ] || [ -e "$venv/torch-$torch_version" ]; then return; fi
+  say "Installing LibTorch $torch_version (CPU) into .deps/venv"
+  /usr/bin/python3 -m venv "$venv"
+  "$venv/bin/pip" install -q --disable-pip-version-check "torch==$torch_version"
+  touch "$venv/torch-$torch_version"
+}
+
+# Their absence is no error for the build: the tests that need them say that they were skipped.
+install_judges() {
+  if [ ! -x "$venv/bin/pip" ]; then /usr/bin/python3 -m venv "$venv"; fi
+  local mark
+  mark=$venv/judges-$(printf '%s\n' "$torch_version" "${judges[@]}" | sha256sum | cut -c1-12)
+  if [ -e "$mark" ]; then return; fi
+  say "Installing the judges of the interop tests: ${judges[*]}"
+  "$venv/bin/pip" install -q --disable-pip-version-check "torch==$torch_version" "${judges[@]}"
+  touch "$mark"
+}
+
+# build_project DIRECTORY CMAKE_OPTION...
+build_project() {
+  local directory=$1
+  shift
+  say "Building into ${directory#"$root"/} (the first time takes some minutes)"
+  cmake -S "$root" -B "$directory" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@" >"$directory.log" 2>&1 ||
+    { cat "$directory.log" >&2; exit 1; }
+  # A file that includes LibTorch takes about 1.5 GB to compile.
+  local jobs memory
+  memory=$(awk '/MemAvailable/ {print int($2 / 1500000)}' /proc/meminfo)
+  jobs=$(nproc)
+  if [ "$memory" -lt "$jobs" ]; then jobs=$((memory > 0 ? memory : 1)); fi
+  ninja -C "$directory" -j "$jobs" --quiet
+}

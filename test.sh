@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Builds errata with its tests and runs them.
+#
+#   ./test.sh            everything
+#   ./test.sh LABEL      one label: unit, integration, interop
+#   ./test.sh -R REGEX   any ctest options
+#
+# Installs what is missing (Debian packages, LibTorch and the interop judges into .deps/venv).
+# Real data sets are found through ERRATA_DATA_DIR; without it those tests say that they skip.
+set -euo pipefail
+source "$(dirname "$0")/cmake/setup.sh"
+
+if [ -z "${ERRATA_DATA_DIR:-}" ] && [ -d "$root/../shared/data" ]; then
+  ERRATA_DATA_DIR=$(cd "$root/../shared/data" && pwd)
+  export ERRATA_DATA_DIR
+fi
+
+install_packages "${build_packages[@]}" "${test_packages[@]}"
+install_libtorch
+install_judges
+mkdir -p "$root/build"
+build_project "$root/build/test" -DERRATA_WERROR=ON
+
+say "Running the tests"
+arguments=("$@")
+if [ $# -eq 1 ] && [[ $1 != -* ]]; then arguments=(-L "$1"); fi
+ctest --test-dir "$root/build/test" --output-on-failure --no-tests=error "${arguments[@]}"
