@@ -34,6 +34,7 @@ class LinearImpl : public torch::nn::Module {
   /// Shared, because an adapter also keeps the pieces it attached.
   void attach(std::shared_ptr<LinearAttachment> attachment);
   void detach(const LinearAttachment* attachment);
+  const std::vector<std::shared_ptr<LinearAttachment>>& attachments() const { return attachments_; }
 
   torch::Tensor weight; ///< [out, in]
   torch::Tensor bias;   ///< [out], undefined when there is none

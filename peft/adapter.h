@@ -22,15 +22,20 @@ struct AdapterConfig {
   double lora_alpha = 8;
   double lora_dropout = 0.0;
   bool use_rslora = false;
-  /// A module matches when its path equals an entry or ends in "." + entry.
+  /// A module matches when its path equals an entry or ends in "." + entry. Empty, and no
+  /// `target_regex`: the family's default (q_proj and v_proj).
   std::vector<std::string> target_modules;
-  /// Instead of the list: a regular expression that must match the whole path.
+  /// Instead of the list: a regular expression that must match the whole path, or "all-linear".
   std::optional<std::string> target_regex;
   std::vector<std::string> exclude_modules;
+  /// Instead of the list: modules whose whole path it matches are left out.
+  std::optional<std::string> exclude_regex;
   std::vector<std::int64_t> layers_to_transform; ///< empty: all layers
-  std::vector<std::string> layers_pattern;
-  std::map<std::string, std::int64_t> rank_pattern;
-  std::map<std::string, double> alpha_pattern;
+  std::vector<std::string> layers_pattern;       ///< names before the index: "layers"
+  /// Rank and alpha of the modules whose path ends in a match of the key; the first key that does
+  /// counts, so the order of the file is kept.
+  std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
+  std::vector<std::pair<std::string, double>> alpha_pattern;
   std::string base_model_name_or_path;
 };
 
@@ -38,9 +43,15 @@ struct AdapterConfig {
 /// `kInvalidArgument` for a bad form or an index out of range.
 std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t num_layers);
 
-/// Paths of the linears that the config selects, by PEFT's rules (formats: target selection), in
-/// model order. A target that matches nothing is `kInvalidArgument` and lists near names.
+/// Paths of the linears that the config selects, by PEFT's rules (docs/formats/adapter.md), in model
+/// order. A target that matches nothing, a layer out of range and an expression together with
+/// `layers_to_transform` are `kInvalidArgument`; the first lists near names. "all-linear" does go
+/// with layers, which PEFT does not allow.
 std::vector<std::string> match_targets(const Decoder& model, const AdapterConfig& config);
+
+/// Rank and scale s (alpha/r, or alpha/sqrt(r) for rsLoRA) of one module after the patterns.
+std::int64_t module_rank(const AdapterConfig& config, const std::string& module);
+double module_scale(const AdapterConfig& config, const std::string& module);
 
 /// An adapter attached to one decoder. With the adapter disabled or destroyed the decoder computes
 /// exactly what it did before.
@@ -57,23 +68,26 @@ class Adapter {
 
   virtual void set_enabled(bool enabled) = 0;
   virtual bool enabled() const = 0;
-  /// Weight of this adapter among several; 1 at first.
+  /// Factor of this adapter's change among several; 1 at first, not saved.
   virtual void set_weight(double weight) = 0;
 
   /// Adds the adapter to the base weights (in float32, cast once) and stops applying it; `unmerge`
-  /// restores the base bit for bit from kept copies.
+  /// restores the base bit for bit from kept copies. Several adapters may be merged at once and
+  /// unmerged in any order. A merged weight does not follow later changes of the parameters.
   virtual void merge() = 0;
   virtual void unmerge() = 0;
   virtual bool merged() const = 0;
 
-  /// The change of the weight of `module` [out, in], float32.
+  /// The change of the weight of `module` [out, in], float32, times the adapter's weight. A module
+  /// that the adapter does not touch is `kNotFound`.
   virtual torch::Tensor delta(const std::string& module) const = 0;
   /// First layer that the adapter touches: what lies below can be computed once.
   virtual std::int64_t first_layer() const = 0;
 };
 
 /// Attaches a fresh LoRA or rsLoRA (2106.09685, 2312.03732): A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0,
-/// so the model's outputs do not change yet. A is drawn from a generator seeded with `seed`.
+/// so the model's outputs do not change yet. A is drawn from a generator seeded with `seed`. Dropout
+/// acts on the adapter's input while gradients are on and the parameters are trained.
 std::unique_ptr<Adapter> attach_lora(
     Decoder& model, const AdapterConfig& config, std::uint64_t seed);
 
