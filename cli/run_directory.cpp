@@ -1,0 +1,83 @@
+#include "cli/run_directory.h"
+
+#include "core/base/date.h"
+#include "core/base/hash.h"
+#include "core/base/json.h"
+
+#include <unistd.h>
+#include <utility>
+
+namespace errata::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+// The first key whose value differs, with both values, for the error message.
+std::string first_difference(const OrderedJson& before, const Json& now) {
+  for (const auto& [key, value] : now.items()) {
+    const Json old = before.contains(key) ? Json(before[key]) : Json();
+    if (old != value) {
+      return concat("'", key, "' was ", old.dump(), " and is now ", value.dump());
+    }
+  }
+  return "an option is missing now";
+}
+
+std::string new_run_id(const OrderedJson& identity) {
+  return sha256(concat(utc_now(), ::getpid(), identity.dump())).substr(0, 12);
+}
+
+} // namespace
+
+RunDirectory::RunDirectory(const fs::path& path, Mode mode, const OrderedJson& identity)
+    : path_(path), identity_(std::make_unique<OrderedJson>(identity)) {
+  make_directories(path_);
+  lock_ = std::make_unique<DirectoryLock>(path_);
+  const fs::path run_file = path_ / "run.json";
+  if (fs::exists(run_file)) {
+    const Json run = read_json(run_file);
+    const JsonFields fields(run, run_file.string());
+    ERRATA_CHECK(
+        mode == Mode::kResume,
+        ErrorCode::kInvalidArgument,
+        path_.string(),
+        " already holds run ",
+        fields.required<std::string>("run_id"),
+        "; choose another --out, or --resume to continue it");
+    const Json& before = run.contains("options") ? run["options"] : Json::object();
+    ERRATA_CHECK(
+        before == Json(identity),
+        ErrorCode::kInvalidArgument,
+        run_file.string(),
+        ": cannot resume with other options: ",
+        first_difference(OrderedJson(before), Json(identity)));
+    run_id_ = fields.required<std::string>("run_id");
+    started_ = fields.required<std::string>("started");
+    finished_ = fields.required<std::string>("status") == "done";
+  } else {
+    run_id_ = new_run_id(identity);
+    started_ = utc_now();
+  }
+  log_ = std::make_shared<std::ofstream>(path_ / "log.txt", std::ios::app);
+  previous_sink_ = set_log_sink({});
+  set_log_sink([file = log_, previous = previous_sink_](LogLevel level, std::string_view line) {
+    *file << utc_now() << ' ' << line << '\n' << std::flush;
+    previous(level, line);
+  });
+}
+
+RunDirectory::~RunDirectory() {
+  set_log_sink(previous_sink_);
+}
+
+void RunDirectory::write_run(const OrderedJson& facts, const std::string& status) {
+  OrderedJson run = {{"run_id", run_id_}, {"status", status}, {"started", started_}};
+  if (status == "done") {
+    run["finished"] = utc_now();
+  }
+  run["options"] = *identity_;
+  run.update(facts);
+  write_json(path_ / "run.json", run);
+}
+
+} // namespace errata::cli

@@ -1,0 +1,52 @@
+#pragma once
+
+#include "core/base/files.h"
+#include "core/base/log.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+
+namespace errata::cli {
+
+/// The directory of one run (docs/formats/run.md), held by one process: run.json with the resolved
+/// configuration, log.txt, checkpoint/ while unfinished, results when done.
+class RunDirectory {
+ public:
+  enum class Mode { kFresh, kResume };
+
+  /// Creates and locks `path`. `identity` is everything that must not change between the start of a
+  /// run and its continuation. A directory that already holds a run is `kInvalidArgument` unless
+  /// resumed; resuming with another identity is `kInvalidArgument` and names the first difference;
+  /// resuming where nothing was begun begins.
+  RunDirectory(
+      const std::filesystem::path& path, Mode mode, const nlohmann::ordered_json& identity);
+  ~RunDirectory();
+  RunDirectory(const RunDirectory&) = delete;
+  RunDirectory& operator=(const RunDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+  std::filesystem::path checkpoint() const { return path_ / "checkpoint"; }
+  const std::string& run_id() const { return run_id_; }
+  /// True when an earlier process finished this run.
+  bool finished() const { return finished_; }
+
+  /// Writes run.json: what the constructor was given, `facts` (hashes, versions, figures) and the
+  /// status "running", "interrupted" or "done".
+  void write_run(const nlohmann::ordered_json& facts, const std::string& status);
+
+ private:
+  std::filesystem::path path_;
+  std::unique_ptr<DirectoryLock> lock_;
+  std::unique_ptr<nlohmann::ordered_json> identity_;
+  std::string run_id_;
+  std::string started_;
+  bool finished_ = false;
+  std::shared_ptr<std::ofstream> log_;
+  LogSink previous_sink_;
+};
+
+} // namespace errata::cli
