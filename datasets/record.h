@@ -49,6 +49,13 @@ struct Fact {
   bool provisional = false;
 };
 
+/// Something that facts are about, under its canonical name.
+struct Entity {
+  std::string name;
+  std::string kind; ///< "country", or empty when nothing is known
+  std::vector<std::string> aliases;
+};
+
 enum class EditKind { kModification, kInjection, kRemoval };
 
 std::string_view to_string(EditKind kind) noexcept;

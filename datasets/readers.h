@@ -1,0 +1,30 @@
+#pragma once
+
+#include "datasets/record.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <vector>
+
+// Readers of the files that users write themselves (docs/formats/facts.md). Every error names file,
+// line and field: `kNotFound` for a missing file, `kCorrupt` for damage and contradictions,
+// `kInvalidArgument` for a field that does not exist (with the nearest that does) or a bad date.
+
+namespace errata::datasets {
+
+/// Calls `visit(fact, line)` for each fact of a JSON lines file.
+void read_facts(
+    const std::filesystem::path& path,
+    const std::function<void(const Fact& fact, std::int64_t line)>& visit);
+
+/// Relations by name, from one JSON object `{name: {...}}`.
+std::vector<Relation> read_relations(const std::filesystem::path& path);
+
+/// Multi-hop cases, JSON lines in the shape of the Factbook's multihop.jsonl.
+std::vector<MultiHopCase> read_multi_hop(const std::filesystem::path& path);
+
+/// Edits given outright. An empty file, a repeated id and an empty `target_new` are errors.
+std::vector<ExplicitEdit> read_explicit_edits(const std::filesystem::path& path);
+
+} // namespace errata::datasets
