@@ -10,10 +10,12 @@
 namespace errata {
 
 /// Text to ids and back: a SentencePiece model with the added tokens of tokenizer.json or
-/// tokenizer_config.json. Safe for concurrent use.
+/// tokenizer_config.json (docs/formats/model.md). Safe for concurrent use.
 class Tokenizer {
  public:
-  /// Reads `<directory>/tokenizer.model` and, where present, added and special tokens.
+  /// Reads `<directory>/tokenizer.model` and, where present, added and special tokens. A missing
+  /// model is `kNotFound` (`kUnsupported` where only tokenizer.json is there), a damaged file
+  /// `kCorrupt`.
   static std::unique_ptr<Tokenizer> load(const std::filesystem::path& directory);
 
   Tokenizer();
@@ -21,18 +23,20 @@ class Tokenizer {
   Tokenizer(const Tokenizer&) = delete;
   Tokenizer& operator=(const Tokenizer&) = delete;
 
-  /// Without BOS. Special tokens written out in `text` become their ids.
+  /// Without BOS. Special tokens written out in `text` become their ids; the text between two of
+  /// them is encoded on its own.
   std::vector<std::int32_t> encode(std::string_view text) const;
-  /// As `encode`, with the family's BOS in front when it has one.
+  /// As `encode`, with the family's BOS in front when it has one (tokenizer_config.json's
+  /// `add_bos_token`; without it SentencePiece models with a BOS use it).
   std::vector<std::int32_t> encode_prompt(std::string_view text) const;
-  /// Skips special tokens.
+  /// Skips special tokens. Bytes that are not UTF-8 become U+FFFD. Ids must be in range.
   std::string decode(const std::vector<std::int32_t>& ids) const;
   /// The piece as stored ("▁the"); `id` must be in range.
   std::string piece(std::int32_t id) const;
 
-  std::int64_t vocab_size() const;
-  std::int32_t bos() const; ///< -1 when there is none
-  std::int32_t eos() const; ///< -1 when there is none
+  std::int64_t vocab_size() const; ///< one more than the largest id
+  std::int32_t bos() const;        ///< -1 when there is none
+  std::int32_t eos() const;        ///< -1 when there is none
   /// SHA-256 over the files read.
   const std::string& hash() const;
 

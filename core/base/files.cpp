@@ -186,7 +186,7 @@ DirectoryLock::~DirectoryLock() {
   }
 }
 
-MappedFile::MappedFile(const fs::path& path) : path_(path) {
+MappedFile::MappedFile(const fs::path& path, Mapping mapping) : path_(path) {
   require_file(path);
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   ERRATA_CHECK(descriptor >= 0, ErrorCode::kIo, "cannot open ", path.string(), ": ", reason(errno));
@@ -195,7 +195,15 @@ MappedFile::MappedFile(const fs::path& path) : path_(path) {
   const auto size = static_cast<std::size_t>(known ? status.st_size : 0);
   void* address = MAP_FAILED;
   if (known && size > 0) {
-    address = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, descriptor, 0);
+    // NORESERVE: a file larger than the memory may be mapped; few of its pages will be written.
+    const bool copy = mapping == Mapping::kCopyOnWrite;
+    address = ::mmap(
+        nullptr,
+        size,
+        copy ? PROT_READ | PROT_WRITE : PROT_READ,
+        copy ? MAP_PRIVATE | MAP_NORESERVE : MAP_SHARED,
+        descriptor,
+        0);
   }
   const int error = errno;
   ::close(descriptor);

@@ -64,10 +64,16 @@ class DirectoryLock {
   int descriptor_ = -1;
 };
 
-/// A read-only memory mapping of a whole file; shared with other processes, never copied.
+/// What a write to mapped bytes does.
+enum class Mapping {
+  kReadOnly,    ///< the process dies: never write
+  kCopyOnWrite, ///< the touched page becomes private to this process; the file never changes
+};
+
+/// A memory mapping of a whole file; pages nobody wrote to are shared with other processes.
 class MappedFile {
  public:
-  explicit MappedFile(const std::filesystem::path& path);
+  explicit MappedFile(const std::filesystem::path& path, Mapping mapping = Mapping::kReadOnly);
   ~MappedFile();
   MappedFile(const MappedFile&) = delete;
   MappedFile& operator=(const MappedFile&) = delete;
