@@ -43,8 +43,8 @@ struct AdapterConfig {
 /// `kInvalidArgument` for a bad form or an index out of range.
 std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t num_layers);
 
-/// Paths of the linears that the config selects, by PEFT's rules (docs/formats/adapter.md), in model
-/// order. A target that matches nothing, a layer out of range and an expression together with
+/// Paths of the linears that the config selects, by PEFT's rules (docs/formats/adapter.md), in
+/// model order. A target that matches nothing, a layer out of range and an expression together with
 /// `layers_to_transform` are `kInvalidArgument`; the first lists near names. "all-linear" does go
 /// with layers, which PEFT does not allow.
 std::vector<std::string> match_targets(const Decoder& model, const AdapterConfig& config);
@@ -86,8 +86,8 @@ class Adapter {
 };
 
 /// Attaches a fresh LoRA or rsLoRA (2106.09685, 2312.03732): A ~ U(-1/sqrt(in), 1/sqrt(in)), B = 0,
-/// so the model's outputs do not change yet. A is drawn from a generator seeded with `seed`. Dropout
-/// acts on the adapter's input while gradients are on and the parameters are trained.
+/// so the model's outputs do not change yet. A is drawn from a generator seeded with `seed`.
+/// Dropout acts on the adapter's input while gradients are on and the parameters are trained.
 std::unique_ptr<Adapter> attach_lora(
     Decoder& model, const AdapterConfig& config, std::uint64_t seed);
 
