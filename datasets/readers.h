@@ -8,8 +8,8 @@
 #include <vector>
 
 // Readers of the files that users write themselves (docs/formats/facts.md). Every error names file,
-// line and field: `kNotFound` for a missing file, `kCorrupt` for damage and contradictions,
-// `kInvalidArgument` for a field that does not exist (with the nearest that does) or a bad date.
+// line and field: `kNotFound` for a missing file, `kCorrupt` for damage, contradictions and bad
+// dates, `kInvalidArgument` for a field that does not exist (with the nearest that does).
 
 namespace errata::datasets {
 
