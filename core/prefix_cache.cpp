@@ -1,0 +1,116 @@
+#include "core/prefix_cache.h"
+
+#include <numeric>
+
+namespace errata {
+namespace {
+
+constexpr std::int64_t kRowsAtOnce = 4096;
+
+torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device) {
+  return torch::tensor(values, torch::kInt64).to(device);
+}
+
+// For each row of `packed`, the row of the same token when the examples lie one after the other in
+// the caller's order, example i starting at first[i].
+torch::Tensor rows_of(
+    const MicroBatch& micro, const std::vector<std::int64_t>& first, const PackedBatch& packed) {
+  std::vector<std::int64_t> rows(static_cast<std::size_t>(packed.rows()));
+  for (std::size_t i = 0; i < micro.size(); ++i) {
+    const auto begin = rows.begin() + packed.first_row[i];
+    std::iota(begin, begin + micro[i].example->rows(), first[i]);
+  }
+  return index_tensor(rows, packed.ids.device());
+}
+
+} // namespace
+
+PackedBatch pack_examples(const MicroBatch& micro, torch::Device device) {
+  std::vector<std::vector<std::int32_t>> sequences;
+  sequences.reserve(micro.size());
+  for (const PlannedExample& planned : micro) {
+    const std::vector<std::int32_t>& tokens = planned.example->tokens;
+    sequences.emplace_back(tokens.begin(), tokens.end() - 1);
+  }
+  return pack(sequences, device);
+}
+
+PrefixCache::PrefixCache(
+    Decoder& model,
+    std::int64_t layer,
+    const std::vector<std::shared_ptr<const TrainExample>>& examples,
+    std::uint64_t max_bytes)
+    : layer_(layer) {
+  const torch::NoGradGuard no_grad;
+  const std::uint64_t row_bytes = static_cast<std::uint64_t>(model->config().hidden_size) *
+                                  torch::elementSize(model->compute_dtype());
+  std::int64_t rows = 0;
+  for (const auto& example : examples) {
+    if (static_cast<std::uint64_t>(rows + example->rows()) * row_bytes > max_bytes) {
+      break;
+    }
+    first_row_.push_back(rows);
+    rows += example->rows();
+  }
+  states_ = torch::empty(
+      {rows, model->config().hidden_size},
+      torch::TensorOptions(model->compute_dtype()).device(model->device()));
+  for (std::size_t begin = 0; begin < first_row_.size();) {
+    MicroBatch chunk;
+    std::vector<std::int64_t> first;
+    std::int64_t taken = 0;
+    while (begin < first_row_.size() && taken < kRowsAtOnce) {
+      first.push_back(first_row_[begin]);
+      taken += examples[begin]->rows();
+      chunk.push_back({examples[begin], static_cast<std::int64_t>(begin)});
+      ++begin;
+    }
+    const PackedBatch packed = pack_examples(chunk, model->device());
+    states_.index_copy_(0, rows_of(chunk, first, packed), model->states_before(layer_, packed));
+  }
+}
+
+torch::Tensor PrefixCache::states(
+    Decoder& model, const MicroBatch& micro, const PackedBatch& packed) const {
+  const torch::NoGradGuard no_grad;
+  MicroBatch missing;
+  std::vector<std::int64_t> first;
+  std::int64_t missing_rows = states_.size(0);
+  for (const PlannedExample& planned : micro) {
+    if (planned.index >= 0 && planned.index < held()) {
+      first.push_back(first_row_[static_cast<std::size_t>(planned.index)]);
+    } else {
+      first.push_back(missing_rows);
+      missing_rows += planned.example->rows();
+      missing.push_back(planned);
+    }
+  }
+  if (missing.empty()) {
+    return states_.index_select(0, rows_of(micro, first, packed));
+  }
+  // What is not held is computed in a batch of its own and then stands behind the held rows.
+  const PackedBatch extra = pack_examples(missing, packed.ids.device());
+  const torch::Tensor computed = model->states_before(layer_, extra);
+  std::vector<std::int64_t> extra_first;
+  std::int64_t row = 0;
+  for (const PlannedExample& planned : missing) {
+    extra_first.push_back(row);
+    row += planned.example->rows();
+  }
+  torch::Tensor in_order = torch::empty_like(computed);
+  in_order.index_copy_(0, rows_of(missing, extra_first, extra), computed);
+  // Gather the held and the computed part separately: joining them would copy the whole cache.
+  const torch::Tensor rows = rows_of(micro, first, packed);
+  const torch::Tensor is_extra = rows >= states_.size(0);
+  torch::Tensor out = torch::empty_like(computed).resize_({packed.rows(), computed.size(1)});
+  const torch::Tensor extra_places = is_extra.nonzero().squeeze(1);
+  const torch::Tensor held_places = is_extra.logical_not().nonzero().squeeze(1);
+  out.index_copy_(
+      0,
+      extra_places,
+      in_order.index_select(0, rows.index_select(0, extra_places) - states_.size(0)));
+  out.index_copy_(0, held_places, states_.index_select(0, rows.index_select(0, held_places)));
+  return out;
+}
+
+} // namespace errata

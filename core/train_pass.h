@@ -1,0 +1,58 @@
+#pragma once
+
+#include "core/batch_plan.h"
+#include "core/decoder.h"
+#include "core/label_loss.h"
+#include "core/prefix_cache.h"
+#include "core/train_options.h"
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+namespace errata {
+
+/// The forward and backward pass of one optimizer step: gradients of its mean loss are added to the
+/// parameters' gradients.
+class TrainPass {
+ public:
+  struct Options {
+    std::int64_t first_layer = 0; ///< nothing below it is trained
+    LossMean loss_mean = LossMean::kTokens;
+    double kl = 0.0;
+    /// Called with true before and with false after the base's own pass, which KL needs.
+    std::function<void(bool)> use_base;
+  };
+
+  TrainPass(Decoder model, Options options);
+
+  /// Computes what enters the first trainable layer once for each example of a finite set.
+  void cache_prefix(
+      const std::vector<std::shared_ptr<const TrainExample>>& examples, std::uint64_t max_bytes);
+
+  struct Result {
+    torch::Tensor loss; ///< float64 scalar: cross-entropy + kl * divergence
+    std::int64_t rows = 0;
+  };
+  Result accumulate(const StepBatch& batch);
+
+ private:
+  /// What one unit of an example's label position counts in this step's mean.
+  struct Scale {
+    double per_weight = 0;
+    double per_kl_row = 0;
+  };
+
+  Scale scale_of(const StepBatch& batch) const;
+  LabelTargets targets_of(const MicroBatch& micro, const PackedBatch& packed, Scale scale) const;
+  torch::Tensor hidden_of(const MicroBatch& micro, const PackedBatch& packed);
+  torch::Tensor base_hidden_of(const MicroBatch& micro);
+  double row_weight(const TrainExample& example) const;
+
+  Decoder model_;
+  Options options_;
+  std::unique_ptr<PrefixCache> cache_;
+};
+
+} // namespace errata
