@@ -1,0 +1,266 @@
+#include "core/model.h"
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "core/base/log.h"
+#include "core/device.h"
+#include "core/model_config.h"
+#include "core/weight_files.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <span>
+#include <string_view>
+#include <utility>
+
+namespace errata {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr const char* kHead = "lm_head.weight";
+constexpr const char* kEmbedding = "model.embed_tokens.weight";
+
+// Multimodal checkpoints carry a prefix (transformers 4 and 5 put it in different places).
+constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kTextPrefixes = {{
+    {"language_model.model.", "model."},
+    {"model.language_model.", "model."},
+    {"language_model.lm_head.", "lm_head."},
+}};
+constexpr std::array<std::string_view, 4> kVisionPrefixes = {
+    "vision_tower.",
+    "model.vision_tower.",
+    "multi_modal_projector.",
+    "model.multi_modal_projector."};
+
+// The decoder's name for a tensor of the file; nothing for the parts that are not text.
+std::optional<std::string> decoder_name(const std::string& name) {
+  for (const std::string_view prefix : kVisionPrefixes) {
+    if (name.starts_with(prefix)) {
+      return std::nullopt;
+    }
+  }
+  for (const auto& [from, to] : kTextPrefixes) {
+    if (name.starts_with(from)) {
+      return std::string(to) + name.substr(from.size());
+    }
+  }
+  return name;
+}
+
+// The decoder's names and where the files have them.
+std::map<std::string, std::string> text_tensors(const WeightFiles& files, const fs::path& path) {
+  std::map<std::string, std::string> sources;
+  std::size_t skipped = 0;
+  for (const std::string& name : files.names()) {
+    const auto target = decoder_name(name);
+    if (!target) {
+      ++skipped;
+      continue;
+    }
+    ERRATA_CHECK(
+        sources.emplace(*target, name).second,
+        ErrorCode::kCorrupt,
+        path.string(),
+        ": tensor '",
+        *target,
+        "' is there twice, under two prefixes");
+  }
+  if (skipped > 0) {
+    log(LogLevel::kInfo,
+        concat(path.string(), ": ", skipped, " tensors of the vision part are not used"));
+  }
+  return sources;
+}
+
+std::string name_some(const std::vector<std::string>& names) {
+  constexpr std::size_t kMost = 5;
+  std::string text;
+  for (std::size_t i = 0; i < std::min(names.size(), kMost); ++i) {
+    text += (i == 0 ? "" : ", ") + names[i];
+  }
+  return names.size() <= kMost ? text : concat(text, " and ", names.size() - kMost, " more");
+}
+
+std::string shape_text(const std::vector<std::int64_t>& shape) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < shape.size(); ++i) {
+    text += (i == 0 ? "" : ", ") + std::to_string(shape[i]);
+  }
+  return text + "]";
+}
+
+// A tied head has no tensor; some files keep a copy, which must be one.
+void drop_tied_head(
+    const WeightFiles& files, std::map<std::string, std::string>& sources, const fs::path& path) {
+  const auto head = sources.find(kHead);
+  const auto embedding = sources.find(kEmbedding);
+  if (head == sources.end() || embedding == sources.end()) {
+    return;
+  }
+  const torch::Tensor a = files.file(head->second).tensor(head->second);
+  const torch::Tensor b = files.file(embedding->second).tensor(embedding->second);
+  ERRATA_CHECK(
+      a.scalar_type() == b.scalar_type() && a.sizes() == b.sizes() && torch::equal(a, b),
+      ErrorCode::kCorrupt,
+      path.string(),
+      ": config.json ties the output head to the embedding, but '",
+      head->second,
+      "' differs from '",
+      embedding->second,
+      "'");
+  sources.erase(head);
+}
+
+void check_tensor(
+    const SafetensorsFile& file, const std::string& name, const torch::Tensor& expected) {
+  const std::vector<std::int64_t> shape = file.shape(name);
+  ERRATA_CHECK(
+      torch::IntArrayRef(shape) == expected.sizes(),
+      ErrorCode::kCorrupt,
+      file.path().string(),
+      ": tensor '",
+      name,
+      "' has shape ",
+      shape_text(shape),
+      "; config.json asks for ",
+      shape_text(expected.sizes().vec()));
+  ERRATA_CHECK(
+      c10::isFloatingType(file.dtype(name)),
+      ErrorCode::kUnsupported,
+      file.path().string(),
+      ": tensor '",
+      name,
+      "' has dtype ",
+      dtype_name(file.dtype(name)),
+      "; quantised weights are not supported");
+}
+
+// Compares names, shapes and dtypes with a decoder without memory, so that nothing is allocated for
+// a config that lies.
+void check_tensors(
+    const WeightFiles& files,
+    const std::map<std::string, std::string>& sources,
+    const DecoderConfig& config,
+    const fs::path& path) {
+  const Decoder shapes(config, torch::TensorOptions().device(torch::kMeta));
+  std::vector<std::string> missing;
+  std::map<std::string, std::string> surplus = sources;
+  for (const auto& item : shapes->named_parameters()) {
+    const auto source = sources.find(item.key());
+    if (source == sources.end()) {
+      missing.push_back(item.key());
+      continue;
+    }
+    surplus.erase(item.key());
+    check_tensor(files.file(source->second), source->second, item.value());
+  }
+  ERRATA_CHECK(
+      missing.empty(),
+      ErrorCode::kCorrupt,
+      path.string(),
+      ": the weights lack ",
+      missing.size(),
+      missing.size() == 1 ? " tensor" : " tensors",
+      " that config.json asks for: ",
+      name_some(missing));
+  std::vector<std::string> names;
+  for (const auto& [target, source] : surplus) {
+    names.push_back(source);
+  }
+  ERRATA_CHECK(
+      names.empty(),
+      ErrorCode::kCorrupt,
+      path.string(),
+      ": the weights hold ",
+      names.size(),
+      names.size() == 1 ? " tensor" : " tensors",
+      " that config.json has no place for: ",
+      name_some(names));
+}
+
+void fill(
+    Decoder& decoder, const WeightFiles& files, const std::map<std::string, std::string>& sources) {
+  const torch::NoGradGuard no_grad;
+  for (auto& item : decoder->named_parameters()) {
+    torch::Tensor& parameter = item.value();
+    parameter.requires_grad_(false);
+    const std::string& source = sources.at(item.key());
+    const torch::Tensor stored = files.file(source).tensor(source);
+    if (parameter.is_cpu() && stored.scalar_type() == parameter.scalar_type()) {
+      parameter.set_data(stored);
+    } else {
+      parameter.copy_(stored);
+    }
+  }
+}
+
+std::string hash_tensors(const WeightFiles& files) {
+  Sha256 hash;
+  for (const std::string& name : files.names()) {
+    const SafetensorsFile& file = files.file(name);
+    const torch::Tensor tensor = file.tensor(name);
+    hash.update(
+        concat(name, '\n', dtype_name(file.dtype(name)), shape_text(file.shape(name)), '\n'));
+    hash.update(std::as_bytes(
+        std::span(static_cast<const char*>(tensor.const_data_ptr()), tensor.nbytes())));
+  }
+  return hash.hex_digest();
+}
+
+std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory, std::int64_t vocab_size) {
+  if (!fs::exists(directory / "tokenizer.model")) {
+    return nullptr;
+  }
+  auto tokenizer = Tokenizer::load(directory);
+  ERRATA_CHECK(
+      tokenizer->vocab_size() <= vocab_size,
+      ErrorCode::kCorrupt,
+      (directory / "tokenizer.model").string(),
+      ": the tokenizer has ",
+      tokenizer->vocab_size(),
+      " ids, the model only ",
+      vocab_size,
+      "; they do not belong together");
+  return tokenizer;
+}
+
+} // namespace
+
+DecoderConfig load_decoder_config(const fs::path& directory) {
+  require_directory(directory, "model directory");
+  const fs::path path = directory / "config.json";
+  require_file(path, "model config");
+  return parse_decoder_config(read_json(path), path.string());
+}
+
+Model load_model(const fs::path& directory, const LoadOptions& options) {
+  Model model;
+  model.directory = directory;
+  const DecoderConfig config = load_decoder_config(directory);
+  const WeightFiles files(directory);
+  std::map<std::string, std::string> sources = text_tensors(files, directory);
+  if (config.tie_word_embeddings) {
+    drop_tied_head(files, sources, directory);
+  }
+  check_tensors(files, sources, config, directory);
+  model.tokenizer = load_tokenizer(directory, config.vocab_size);
+  model.eos = read_special_ids(directory).eos;
+  if (model.eos.empty() && model.tokenizer && model.tokenizer->eos() >= 0) {
+    model.eos.push_back(model.tokenizer->eos());
+  }
+  model.file_dtype = files.file(sources.at(kEmbedding)).dtype(sources.at(kEmbedding));
+  model.decoder =
+      Decoder(config, torch::TensorOptions().dtype(options.dtype).device(options.device));
+  model.decoder->set_compute_dtype(options.dtype);
+  fill(model.decoder, files, sources);
+  if (options.hash) {
+    model.hash = hash_tensors(files);
+  }
+  return model;
+}
+
+} // namespace errata
