@@ -40,6 +40,12 @@ struct Knowledge {
   const datasets::Relation& relation(std::string_view name) const;
 };
 
+/// `knowledge` with nothing but the named relations, their facts and the cases that need no other.
+Knowledge select_relations(const Knowledge& knowledge, const std::set<std::string>& names);
+
+/// Relations whose values come and go: at least a tenth of their facts carry a date.
+std::set<std::string> changing_relations(const Knowledge& knowledge);
+
 /// The content of a store as it is recorded now. The store is not needed afterwards.
 Knowledge load_knowledge(const EditStore& store);
 
@@ -78,7 +84,8 @@ class World {
   const Knowledge& knowledge() const noexcept { return *knowledge_; }
   const Date& day() const noexcept { return day_; }
 
-  /// All facts of a slot on this day, provisional holders included, in the knowledge's order.
+  /// The facts of a slot on this day, provisional holders included. A functional slot gives the one
+  /// that began last; more than one only if they began together.
   const std::vector<const datasets::Fact*>& values(
       const std::string& subject, const std::string& relation) const;
   /// Subjects that hold `object` on this day (compared without case).
@@ -110,10 +117,7 @@ class World {
   std::vector<std::string> answers(const datasets::Hop& hop) const;
 
  private:
-  struct Slot {
-    std::vector<const datasets::Fact*> facts;
-  };
-  using SlotIndex = std::unordered_map<std::string, Slot>;
+  using SlotIndex = std::unordered_map<std::string, std::vector<const datasets::Fact*>>;
 
   const Knowledge* knowledge_;
   Date day_;

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -38,7 +39,8 @@ struct PretrainPlan {
   std::vector<datasets::Hop> single;  ///< judged in the held-out question
   std::vector<datasets::Hop> inverse; ///< judged in the held-out question
   std::vector<Chain> chains;          ///< trained on
-  std::vector<HistoryItem> history;   ///< judged in the held-out dated question
+  std::set<std::string> changing_relations;
+  std::vector<HistoryItem> history; ///< judged in the held-out dated question
   /// Held out for tuning, with three questions each.
   std::vector<datasets::MultiHopCase> development_cases;
   /// The store's cases that have an answer on that day: looked at once, at the end.
@@ -53,9 +55,8 @@ PretrainPlan make_pretrain_plan(
 std::unique_ptr<DocumentStream> pretrain_documents(
     const PretrainPlan& plan, const Wordings& wordings, std::uint64_t seed);
 
-/// All texts of the plan once (statements, questions, reasoned chains), up to `limit` of them:
-/// what a vocabulary is trained on.
-std::vector<std::string> vocabulary_texts(
+/// The first `limit` lines of the documents: what a vocabulary is trained on.
+std::vector<std::string> vocabulary_lines(
     const PretrainPlan& plan, const Wordings& wordings, std::size_t limit, std::uint64_t seed);
 
 /// Counts as one JSON document.
