@@ -60,6 +60,10 @@ class DecoderImpl : public torch::nn::Module {
  private:
   struct Parts;
 
+  /// Layers [first, last) on packed rows.
+  torch::Tensor run_packed(
+      std::int64_t first, std::int64_t last, const torch::Tensor& states, const PackedBatch& batch);
+
   DecoderConfig config_;
   torch::Dtype compute_dtype_;
   double residual_dropout_ = 0.0;

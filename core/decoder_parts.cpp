@@ -1,0 +1,66 @@
+#include "core/decoder_parts.h"
+
+#include <algorithm>
+
+namespace errata {
+namespace {
+
+// Gemma multiplies by sqrt(hidden_size) as the activation dtype holds it: 55.5, not 55.4256, for
+// hidden_size 3072 in bfloat16.
+double rounded(double value, torch::Dtype dtype) {
+  return torch::scalar_tensor(value, torch::kFloat64).to(dtype).to(torch::kFloat64).item<double>();
+}
+
+} // namespace
+
+BackboneImpl::BackboneImpl(const DecoderConfig& config, torch::TensorOptions options) {
+  embed_tokens = register_module(
+      "embed_tokens", TokenEmbedding(config.vocab_size, config.hidden_size, options));
+  torch::nn::ModuleList list;
+  for (std::int64_t i = 0; i < config.num_layers(); ++i) {
+    layers.emplace_back(config, options);
+    list->push_back(layers.back());
+  }
+  register_module("layers", list);
+  norm = register_module(
+      "norm", RmsNorm(config.hidden_size, config.rms_norm_eps, config.norm_adds_one, options));
+}
+
+DecoderImpl::Parts::Parts(const DecoderConfig& config, torch::TensorOptions options)
+    : model(config, options) {
+  for (const LayerConfig& layer : config.layers) {
+    const auto known = std::find_if(ropes.begin(), ropes.end(), [&](const RopeTable& table) {
+      return table.config() == layer.rope;
+    });
+    layer_ropes.push_back(static_cast<std::size_t>(known - ropes.begin()));
+    if (known == ropes.end()) {
+      ropes.emplace_back(layer.rope, config.head_dim);
+    }
+  }
+}
+
+torch::Tensor DecoderImpl::Parts::embed(
+    const torch::Tensor& ids, const DecoderConfig& config, torch::Dtype dtype) {
+  const torch::Tensor x = torch::embedding(model->embed_tokens->weight, ids).to(dtype);
+  return config.embedding_scale == 1.0 ? x : x * rounded(config.embedding_scale, dtype);
+}
+
+std::vector<RopeAngles> DecoderImpl::Parts::angles(
+    const torch::Tensor& positions, std::int64_t limit, torch::Dtype dtype) {
+  std::vector<RopeAngles> angles;
+  for (RopeTable& table : ropes) {
+    angles.push_back(table.angles(positions, limit, dtype));
+  }
+  return angles;
+}
+
+AttentionShape attention_shape(const DecoderConfig& config, std::int64_t layer) {
+  return {
+      config.num_heads,
+      config.num_kv_heads,
+      config.head_dim,
+      config.query_scale,
+      config.layers[static_cast<std::size_t>(layer)].window};
+}
+
+} // namespace errata

@@ -1,0 +1,13 @@
+#pragma once
+
+#include "core/decoder_config.h"
+#include "core/torch.h"
+
+namespace errata {
+
+/// `activation(gate) * up` of tensors of one shape: the inside of a gated MLP. Keeps its two inputs
+/// for the backward pass and nothing else.
+torch::Tensor gated_activation(
+    const torch::Tensor& gate, const torch::Tensor& up, Activation activation);
+
+} // namespace errata

@@ -1,0 +1,42 @@
+#include "core/packed_batch.h"
+
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace errata {
+
+PackedBatch pack(std::span<const std::vector<std::int32_t>> sequences, torch::Device device) {
+  PackedBatch batch;
+  batch.order.resize(sequences.size());
+  std::iota(batch.order.begin(), batch.order.end(), std::size_t{0});
+  std::stable_sort(batch.order.begin(), batch.order.end(), [&](std::size_t a, std::size_t b) {
+    return sequences[a].size() < sequences[b].size();
+  });
+  std::size_t rows = 0;
+  for (const auto& sequence : sequences) {
+    rows += sequence.size();
+  }
+  batch.first_row.resize(sequences.size());
+  batch.ids = torch::empty({static_cast<std::int64_t>(rows)}, torch::kInt64);
+  auto* next = batch.ids.data_ptr<std::int64_t>();
+  const auto* const begin = next;
+  for (const std::size_t index : batch.order) {
+    const auto& sequence = sequences[index];
+    ERRATA_CHECK(
+        !sequence.empty(), ErrorCode::kInvalidArgument, "sequence ", index, " has no tokens");
+    const std::int64_t row = next - begin;
+    const auto length = static_cast<std::int64_t>(sequence.size());
+    if (batch.groups.empty() || batch.groups.back().length != length) {
+      batch.groups.push_back({row, 0, length});
+    }
+    ++batch.groups.back().count;
+    batch.first_row[index] = row;
+    next = std::copy(sequence.begin(), sequence.end(), next);
+  }
+  batch.ids = batch.ids.to(device);
+  return batch;
+}
+
+} // namespace errata

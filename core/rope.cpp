@@ -1,0 +1,86 @@
+#include "core/rope.h"
+
+#include "core/autograd.h"
+
+#include <algorithm>
+
+namespace errata {
+namespace {
+
+torch::Tensor rotated(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin) {
+  const std::int64_t half = x.size(-1) / 2;
+  const torch::Tensor c = cos.unsqueeze(1);
+  const torch::Tensor s = sin.unsqueeze(1);
+  const torch::Tensor first = x.narrow(-1, 0, half);
+  const torch::Tensor second = x.narrow(-1, half, half);
+  torch::Tensor y = torch::empty(x.sizes(), x.options());
+  torch::Tensor y_first = y.narrow(-1, 0, half);
+  torch::Tensor y_second = y.narrow(-1, half, half);
+  torch::mul_out(y_first, first, c);
+  y_first.addcmul_(second, s, -1);
+  torch::mul_out(y_second, second, c);
+  y_second.addcmul_(first, s);
+  return y;
+}
+
+// A rotation's transpose is the rotation by the opposite angle.
+class RotateFunction : public torch::autograd::Function<RotateFunction> {
+ public:
+  static torch::Tensor forward(
+      torch::autograd::AutogradContext* context,
+      const torch::Tensor& x,
+      const torch::Tensor& cos,
+      const torch::Tensor& sin) {
+    context->save_for_backward({cos, sin});
+    return rotated(x, cos, sin);
+  }
+
+  static torch::autograd::variable_list backward(
+      torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+    const auto saved = context->get_saved_variables();
+    return {rotated(gradients[0], saved[0], -saved[1]), torch::Tensor(), torch::Tensor()};
+  }
+};
+
+} // namespace
+
+RopeTable::RopeTable(RopeConfig config, std::int64_t head_dim)
+    : config_(config), head_dim_(head_dim) {}
+
+void RopeTable::extend(std::int64_t limit, torch::Dtype dtype, torch::Device device) {
+  const torch::NoGradGuard no_grad;
+  constexpr std::int64_t kLeast = 512;
+  std::int64_t size = kLeast;
+  while (size < limit) {
+    size *= 2;
+  }
+  const torch::Dtype wide = statistics_dtype(dtype);
+  const auto options = torch::TensorOptions().dtype(wide);
+  const torch::Tensor exponents =
+      torch::arange(0, head_dim_, 2, options).div_(static_cast<double>(head_dim_));
+  const torch::Tensor frequencies =
+      torch::pow(config_.base, exponents).reciprocal_().div_(config_.factor);
+  const torch::Tensor angle = torch::outer(torch::arange(size, options), frequencies);
+  table_.cos = angle.cos().to(device, dtype);
+  table_.sin = angle.sin().to(device, dtype);
+}
+
+RopeAngles RopeTable::angles(
+    const torch::Tensor& positions, std::int64_t limit, torch::Dtype dtype) {
+  const bool usable = table_.cos.defined() && table_.cos.size(0) >= limit &&
+                      table_.cos.scalar_type() == dtype &&
+                      table_.cos.device() == positions.device();
+  if (!usable) {
+    extend(limit, dtype, positions.device());
+  }
+  return {table_.cos.index_select(0, positions), table_.sin.index_select(0, positions)};
+}
+
+torch::Tensor rotate(const torch::Tensor& x, const RopeAngles& angles) {
+  if (needs_graph(x)) {
+    return RotateFunction::apply(x, angles.cos, angles.sin);
+  }
+  return rotated(x, angles.cos, angles.sin);
+}
+
+} // namespace errata
