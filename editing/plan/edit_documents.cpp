@@ -1,7 +1,7 @@
 #include "editing/plan/edit_documents.h"
 
 #include "core/base/error.h"
-#include "editing/plan/mixture.h"
+#include "editing/plan/document_group.h"
 
 #include <algorithm>
 #include <set>
@@ -9,105 +9,9 @@
 
 namespace errata::editing {
 
-using datasets::ExplicitEdit;
 using datasets::Hop;
 
 namespace {
-
-using HopList = std::vector<const Hop*>;
-using HopWriter = Document (Wordings::*)(const Hop&, Random&) const;
-
-HopList pointers(const std::vector<Hop>& hops) {
-  HopList list;
-  for (const Hop& hop : hops) {
-    list.push_back(&hop);
-  }
-  return list;
-}
-
-template <typename Keep>
-HopList filter(const HopList& hops, const Keep& keep) {
-  HopList list;
-  std::copy_if(hops.begin(), hops.end(), std::back_inserter(list), [&](const Hop* hop) {
-    return keep(*hop);
-  });
-  return list;
-}
-
-GroupedDeck even_deck(std::size_t count) {
-  std::vector<std::size_t> all(count);
-  for (std::size_t i = 0; i < count; ++i) {
-    all[i] = i;
-  }
-  GroupedDeck deck;
-  deck.add(1, std::move(all));
-  return deck;
-}
-
-/// Facts of the edited relations, a relation as often as it is edited.
-GroupedDeck near_deck(const HopList& hops, const std::map<std::string, std::size_t>& edits) {
-  GroupedDeck deck;
-  for (const auto& [relation, count] : edits) {
-    std::vector<std::size_t> members;
-    for (std::size_t i = 0; i < hops.size(); ++i) {
-      if (base_relation(hops[i]->relation) == relation) {
-        members.push_back(i);
-      }
-    }
-    deck.add(static_cast<double>(count), std::move(members));
-  }
-  return deck;
-}
-
-/// Document kinds whose weights are scaled together.
-class Group {
- public:
-  explicit Group(bool rehearsal) : rehearsal_(rehearsal) {}
-
-  void add(
-      std::string name,
-      double weight,
-      GroupedDeck deck,
-      HopList hops,
-      const Wordings& words,
-      HopWriter write) {
-    if (deck.empty()) {
-      return;
-    }
-    add_maker(
-        std::move(name),
-        weight,
-        [deck = std::move(deck), hops = std::move(hops), &words, write](Random& random) mutable {
-          return (words.*write)(*hops[deck.draw(random)], random);
-        });
-  }
-
-  void add_maker(std::string name, double weight, Mixture::Maker make) {
-    kinds_.push_back({std::move(name), weight, std::move(make)});
-    total_ += weight;
-  }
-
-  double total() const noexcept { return total_; }
-
-  /// Adds the kinds to the mixture so that their weights sum to `total`.
-  void pour(Mixture& mixture, double total) {
-    for (Kind& kind : kinds_) {
-      mixture.add(
-          std::move(kind.name), kind.weight * total / total_, rehearsal_, std::move(kind.make));
-    }
-    kinds_.clear();
-  }
-
- private:
-  struct Kind {
-    std::string name;
-    double weight;
-    Mixture::Maker make;
-  };
-  bool rehearsal_;
-  std::vector<Kind> kinds_;
-  double total_ = 0;
-};
 
 // The weights below are those of the lab recipe (docs/editing-data.md).
 
@@ -126,7 +30,7 @@ class EditMixture {
 
   std::unique_ptr<DocumentStream> build(std::uint64_t seed) {
     auto mixture = std::make_unique<Mixture>(seed);
-    Group edits = edit_group();
+    DocumentGroup edits = edit_group();
     const double scale = edits.total();
     edits.pour(*mixture, scale);
     rehearsal_group().pour(*mixture, scale * options_.rehearsal_ratio);
@@ -146,7 +50,7 @@ class EditMixture {
 
  private:
   void add_facts(
-      Group& group,
+      DocumentGroup& group,
       const std::string& name,
       HopList hops,
       double statement,
@@ -172,8 +76,8 @@ class EditMixture {
     }
   }
 
-  Group edit_group() {
-    Group group(false);
+  DocumentGroup edit_group() {
+    DocumentGroup group(false);
     add_facts(group, "edit", slots_, 1, 2, 1.5);
     add_facts(group, "injected", pointers(plan_.injected), 0.7, 1.2, 0.8);
     if (options_.inverse) {
@@ -186,7 +90,7 @@ class EditMixture {
   }
 
   /// The edits' own prompts are always part of the mixture.
-  void add_own_prompts(Group& group) {
+  void add_own_prompts(DocumentGroup& group) {
     auto examples = std::make_shared<const std::vector<Document>>(edit_examples(plan_, words_));
     group.add_maker(
         "edit.prompt", 2, [examples, deck = Deck(examples->size())](Random& random) mutable {
@@ -194,8 +98,8 @@ class EditMixture {
         });
   }
 
-  Group rehearsal_group() {
-    Group group(true);
+  DocumentGroup rehearsal_group() {
+    DocumentGroup group(true);
     if (options_.rehearsal) {
       add_rehearsal(group);
     }
@@ -208,7 +112,7 @@ class EditMixture {
     return group;
   }
 
-  void add_rehearsal(Group& group) {
+  void add_rehearsal(DocumentGroup& group) {
     const HopList facts = pointers(plan_.rehearsed);
     const HopList inverse = pointers(plan_.rehearsed_inverse);
     const GroupedDeck deck = balanced_deck(facts);
@@ -227,7 +131,7 @@ class EditMixture {
     add_chains(group, "rehearsal.chain", plan_.rehearsal_chains, 1.3, 0.4);
   }
 
-  void add_near(Group& group) {
+  void add_near(DocumentGroup& group) {
     const HopList facts = pointers(plan_.rehearsed);
     const HopList inverse = pointers(plan_.rehearsed_inverse);
     const HopList sayable = with_step(facts);
@@ -268,7 +172,7 @@ class EditMixture {
                        }));
   }
 
-  void add_near_questions(Group& group, std::string name, double weight, HopList hops) {
+  void add_near_questions(DocumentGroup& group, std::string name, double weight, HopList hops) {
     GroupedDeck deck = even_deck(hops.size());
     group.add(
         std::move(name),
@@ -279,8 +183,8 @@ class EditMixture {
         &Wordings::question_document);
   }
 
-  Group ripple_group() {
-    Group group(false);
+  DocumentGroup ripple_group() {
+    DocumentGroup group(false);
     if (options_.ripple) {
       add_chains(group, "ripple", plan_.ripple_chains, 1.0, 0.4);
     }
@@ -288,7 +192,7 @@ class EditMixture {
   }
 
   void add_chains(
-      Group& group,
+      DocumentGroup& group,
       const std::string& name,
       const std::vector<Chain>& chains,
       double in_steps,
@@ -307,7 +211,7 @@ class EditMixture {
   }
 
   /// Past years of edited slots half of the time: they are what an edit endangers.
-  void add_dated(Group& group) {
+  void add_dated(DocumentGroup& group) {
     std::vector<std::size_t> edited;
     std::vector<std::size_t> others;
     for (std::size_t i = 0; i < plan_.history.size(); ++i) {
@@ -351,13 +255,6 @@ class EditMixture {
   std::set<std::string> changing_;
 };
 
-/// The completion that follows a prompt written by somebody else: a space between them, once.
-Document explicit_document(const ExplicitEdit& edit) {
-  const bool spaced = edit.prompt.empty() || edit.prompt.back() == ' ' ||
-                      edit.prompt.back() == '\n' || edit.target_new.front() == ' ';
-  return {edit.prompt, (spaced ? "" : " ") + edit.target_new, "edit.prompt", false};
-}
-
 void check_ratios(const AugmentOptions& options) {
   ERRATA_CHECK(
       options.rehearsal_ratio >= 0 && options.ripple_ratio >= 0,
@@ -370,20 +267,6 @@ void check_ratios(const AugmentOptions& options) {
 }
 
 } // namespace
-
-std::vector<Document> edit_examples(const EditPlan& plan, const Wordings& wordings) {
-  std::vector<Document> documents;
-  for (const EditedSlot& slot : plan.slots) {
-    const std::vector<std::string> questions =
-        wordings.training_questions(slot.fact.subject, slot.fact.relation);
-    documents.push_back(
-        {direct_prompt(questions.front()), " " + slot.fact.object, "edit.prompt", false});
-  }
-  for (const ExplicitEdit& edit : plan.explicit_edits) {
-    documents.push_back(explicit_document(edit));
-  }
-  return documents;
-}
 
 std::unique_ptr<DocumentStream> edit_documents(
     const EditPlan& plan,

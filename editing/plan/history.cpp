@@ -15,21 +15,26 @@ namespace {
 
 using Slots = std::map<std::pair<std::string, std::string>, std::vector<const Fact*>>;
 
-/// Slots of functional relations that change with time.
+/// Slots whose history is asked for: those of relations with dated wordings; where no relation has
+/// any, functional slots that had more than one value.
 Slots changing_slots(const Knowledge& knowledge) {
+  const bool worded =
+      std::any_of(knowledge.relations.begin(), knowledge.relations.end(), [](const Relation& r) {
+        return !r.dated_questions.empty();
+      });
   Slots slots;
   for (const Fact& fact : knowledge.facts) {
     const Relation* relation = knowledge.find_relation(fact.relation);
-    if (relation != nullptr && relation->functional) {
+    if (relation != nullptr && relation->functional &&
+        (!worded || !relation->dated_questions.empty())) {
       slots[{fact.relation, fact.subject}].push_back(&fact);
     }
   }
   std::erase_if(slots, [&](const auto& slot) {
     const std::vector<const Fact*>& facts = slot.second;
-    const bool several = std::any_of(facts.begin(), facts.end(), [&](const Fact* fact) {
-      return fact->object != facts.front()->object;
+    return !worded && std::all_of(facts.begin(), facts.end(), [&](const Fact* fact) {
+      return fact->object == facts.front()->object;
     });
-    return !several && knowledge.relation(slot.first.first).dated_questions.empty();
   });
   return slots;
 }

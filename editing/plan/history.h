@@ -22,9 +22,10 @@ struct HistoryItem {
   bool trained = false;
 };
 
-/// Items for slots that change with time (several values, or a relation with dated wordings and a
-/// dated fact): years in which exactly one holder held the slot from the first day to the last, and
-/// which had ended by `day`. Ordered by relation, subject and year.
+/// Items for slots of functional relations with dated wordings (where no relation has any: slots
+/// that had several values): years in which exactly one holder, not a provisional one, held the
+/// slot from the first day to the last, and which had ended by `day`. Ordered by relation, subject
+/// and year.
 std::vector<HistoryItem> history_items(
     const Knowledge& knowledge, const Date& day, const HistoryOptions& options = {});
 

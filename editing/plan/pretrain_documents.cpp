@@ -1,7 +1,7 @@
 #include "editing/plan/pretrain_documents.h"
 
 #include "core/base/error.h"
-#include "editing/plan/mixture.h"
+#include "editing/plan/document_group.h"
 #include "editing/plan/plan_cases.h"
 
 #include <algorithm>
@@ -30,13 +30,6 @@ Mixture::Maker from_facts(const std::vector<const Hop*>& hops, Write write) {
   return [hops, deck = Deck(hops.size()), write](Random& random) mutable {
     return write(*hops[deck.draw(random)], random);
   };
-}
-
-std::vector<const Hop*> pointers(const std::vector<Hop>& hops) {
-  std::vector<const Hop*> list;
-  std::transform(
-      hops.begin(), hops.end(), std::back_inserter(list), [](const Hop& hop) { return &hop; });
-  return list;
 }
 
 class PretrainMixture {
