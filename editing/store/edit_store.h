@@ -37,6 +37,8 @@ struct StoreOptions {
 /// Texts are UTF-8 without NUL and not empty; anything else is `kInvalidArgument` that names the
 /// byte. A damaged file is `kCorrupt`, a full disk `kIo`.
 class EditStore {
+  struct State;
+
  public:
   /// A new, empty store. `kInvalidArgument` when `path` exists, `kNotFound` without its directory.
   static EditStore create(const std::filesystem::path& path, StoreOptions options = {});
@@ -61,8 +63,8 @@ class EditStore {
 
    private:
     friend class EditStore;
-    explicit Change(EditStore& store);
-    EditStore* store_;
+    explicit Change(State& state);
+    State* state_;
   };
   /// `action` and `note` appear in the log: "import", "facts.jsonl".
   Change begin(std::string_view action, std::string_view note = {});
@@ -84,13 +86,18 @@ class EditStore {
 
   // ---- facts
 
-  /// Records a fact. A fact with the same slot, object and start is the same fact: equal in the
-  /// rest it changes nothing, otherwise the new version supersedes it.
+  /// Records a fact. A fact with the same slot, object and start is the same fact: another end,
+  /// further aliases or another standing (`provisional`) supersede it, a repetition changes nothing
+  /// and the first source stays.
   ///
-  /// With `Succession::kInfer` a functional slot is kept free of overlap where the dates allow it:
-  /// an open end is set to the start of the next value, the value that still holds ends where this
-  /// one begins, and a missing `valid_to` does not reopen a fact whose end is known. What still
-  /// overlaps is kept and reported by `conflicts()`. With `kExact` the interval is taken as given.
+  /// With `Succession::kInfer` a missing `valid_to` is "not stated": in a functional slot the fact
+  /// then ends where the next one begins, whatever the order in which they came, and also after
+  /// later additions and retractions; a repetition never reopens a stated end. With `kExact` a
+  /// missing `valid_to` states that the fact has no end. What overlaps all the same is kept and
+  /// reported by `conflicts()`.
+  ///
+  /// `kInvalidArgument` for an unknown relation (naming the nearest), an interval without days, or
+  /// a text that is empty or not UTF-8.
   Outcome add(const datasets::Fact& fact, Succession succession = Succession::kInfer);
 
   /// Withdraws the current facts that match (all objects or starts where none is given): they were
@@ -176,7 +183,6 @@ class EditStore {
       StoreOptions options = {});
 
  private:
-  struct State;
   explicit EditStore(std::unique_ptr<State> state);
 
   std::unique_ptr<State> state_;

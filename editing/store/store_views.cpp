@@ -1,0 +1,266 @@
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "editing/store/fact_rows.h"
+
+#include <algorithm>
+#include <set>
+
+namespace errata::editing {
+namespace {
+
+StoredFact fact_by_id(Database& database, std::int64_t id) {
+  Query row =
+      database.query(concat("SELECT", kFactColumns, "FROM", kFactTables, "WHERE f.id = ?1"));
+  row.bind(id).step();
+  return read_stored_fact(database, row);
+}
+
+struct Span {
+  std::int64_t id;
+  std::int64_t subject;
+  std::int64_t relation;
+  std::int64_t object;
+  std::optional<Date> from;
+  std::optional<Date> to;
+};
+
+bool overlap(const Span& earlier, const Span& later) {
+  return (!earlier.to || !later.from || to_days(*later.from) < to_days(*earlier.to)) &&
+         (!later.to || !earlier.from || to_days(*earlier.from) < to_days(*later.to));
+}
+
+Conflict make_conflict(Database& database, const Span& earlier, const Span& later) {
+  Conflict conflict;
+  conflict.first = fact_by_id(database, earlier.id);
+  conflict.second = fact_by_id(database, later.id);
+  conflict.from = later.from ? later.from : earlier.from;
+  conflict.to = !earlier.to ? later.to
+                : !later.to ? earlier.to
+                            : (to_days(*earlier.to) < to_days(*later.to) ? earlier.to : later.to);
+  return conflict;
+}
+
+/// Names of entities that go by `alias`.
+std::set<std::string> names_of_alias(Database& database, std::string_view alias) {
+  std::set<std::string> names;
+  Query row = database.query(
+      "SELECT e.name FROM entity_aliases a JOIN entities e ON e.id = a.entity WHERE a.alias = ?1 "
+      "UNION SELECT e.name FROM fact_aliases a JOIN facts f ON f.id = a.fact "
+      "JOIN entities e ON e.id = f.object WHERE a.alias = ?1 AND f.superseded IS NULL");
+  row.bind(alias);
+  while (row.step()) {
+    names.insert(row.text(0));
+  }
+  return names;
+}
+
+[[noreturn]] void fail_unknown(Database& database, std::string_view name) {
+  std::vector<std::string> known;
+  constexpr std::int64_t kMostNames = 200'000; // a hint is not worth minutes
+  Query row = database.query("SELECT name FROM entities LIMIT ?1");
+  row.bind(kMostNames);
+  while (row.step()) {
+    known.push_back(row.text(0));
+  }
+  const std::string near = nearest_name(name, known);
+  ERRATA_FAIL(
+      ErrorCode::kInvalidArgument,
+      database.path().string(),
+      ": nothing is known of '",
+      name.substr(0, 80),
+      "'",
+      near.empty() ? "" : "; did you mean '" + near + "'?");
+}
+
+} // namespace
+
+std::vector<Conflict> EditStore::conflicts() const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  std::vector<Conflict> conflicts;
+  std::vector<Span> slot; // what came before in the slot and may still hold
+  Query row = state.database.query(
+      "SELECT f.id, f.subject, f.relation, f.object, f.valid_from, f.valid_to FROM facts f "
+      "JOIN relations r ON r.id = f.relation WHERE f.superseded IS NULL AND r.functional "
+      "ORDER BY f.subject, f.relation, f.from_day, f.id");
+  while (row.step()) {
+    const Span span{
+        row.integer(0),
+        row.integer(1),
+        row.integer(2),
+        row.integer(3),
+        row.maybe_date(4),
+        row.maybe_date(5)};
+    std::erase_if(slot, [&](const Span& earlier) {
+      return earlier.subject != span.subject || earlier.relation != span.relation ||
+             !overlap(earlier, span);
+    });
+    for (const Span& earlier : slot) {
+      if (earlier.object != span.object) {
+        conflicts.push_back(make_conflict(state.database, earlier, span));
+      }
+    }
+    slot.push_back(span);
+  }
+  return conflicts;
+}
+
+std::vector<LogEntry> EditStore::log(std::size_t limit, std::string_view subject) const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  std::optional<std::int64_t> about;
+  if (!subject.empty()) {
+    about = state.entity_id(subject);
+    if (!about) {
+      fail_unknown(state.database, subject);
+    }
+  }
+  Query row = state.database.query(
+      "SELECT id, at, action, note, versions - replaced, replaced, withdrawn FROM ("
+      "SELECT c.id, c.at, c.action, c.note,"
+      " (SELECT count(*) FROM facts f WHERE f.recorded = c.id"
+      "   AND (?1 IS NULL OR f.subject = ?1)) AS versions,"
+      " (SELECT count(*) FROM facts f WHERE f.superseded = c.id AND f.superseded_by IS NOT NULL"
+      "   AND (?1 IS NULL OR f.subject = ?1)) AS replaced,"
+      " (SELECT count(*) FROM facts f WHERE f.superseded = c.id AND f.superseded_by IS NULL"
+      "   AND (?1 IS NULL OR f.subject = ?1)) AS withdrawn"
+      " FROM changes c) WHERE ?1 IS NULL OR versions + replaced + withdrawn > 0"
+      " ORDER BY id DESC LIMIT ?2");
+  row.bind(about, limit == 0 ? std::int64_t{-1} : static_cast<std::int64_t>(limit));
+  std::vector<LogEntry> entries;
+  while (row.step()) {
+    entries.push_back(
+        {row.integer(0),
+         row.text(1),
+         row.text(2),
+         row.text(3),
+         row.integer(4),
+         row.integer(5),
+         row.integer(6)});
+  }
+  return entries;
+}
+
+std::int64_t EditStore::change_at(std::string_view time) const {
+  constexpr std::size_t kTimeSize = std::string_view("2026-01-22T08:15:30Z").size();
+  const auto date = try_parse_date(time.substr(0, time.size() == kTimeSize ? 10 : time.size()));
+  ERRATA_CHECK(
+      date && (time.size() != kTimeSize || (time[10] == 'T' && time.back() == 'Z')),
+      ErrorCode::kInvalidArgument,
+      "record time '",
+      time,
+      "' is not a time; expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ");
+  const std::string until =
+      time.size() == kTimeSize ? std::string(time) : to_string(date->last_day()) + "T23:59:60Z";
+  Query row = state_->database.query("SELECT coalesce(max(id), 0) FROM changes WHERE at <= ?1");
+  row.bind(until).step();
+  return row.integer(0);
+}
+
+EntityView EditStore::show(std::string_view name) const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  std::string canonical(name);
+  if (!state.entity_id(name)) {
+    const std::set<std::string> names = names_of_alias(state.database, name);
+    if (names.empty()) {
+      fail_unknown(state.database, name);
+    }
+    ERRATA_CHECK(
+        names.size() == 1,
+        ErrorCode::kInvalidArgument,
+        path().string(),
+        ": '",
+        name,
+        "' is another name of several, of '",
+        *names.begin(),
+        "' and '",
+        *names.rbegin(),
+        "' among them; give the full name");
+    canonical = *names.begin();
+  }
+  EntityView view;
+  view.entity.name = canonical;
+  Query row = state.database.query(
+      "SELECT e.kind, a.alias FROM entities e LEFT JOIN entity_aliases a ON a.entity = e.id "
+      "WHERE e.name = ?1 ORDER BY a.position");
+  row.bind(canonical);
+  while (row.step()) {
+    view.entity.kind = row.text(0);
+    if (const auto alias = row.maybe_text(1)) {
+      view.entity.aliases.push_back(*alias);
+    }
+  }
+  const auto select = [&](const char* column) {
+    std::vector<StoredFact> facts;
+    Query fact = state.database.query(concat(
+        "SELECT",
+        kFactColumns,
+        "FROM",
+        kFactTables,
+        "WHERE f.superseded IS NULL AND ",
+        column,
+        " = ?1 ORDER BY",
+        kFactOrder));
+    fact.bind(state.entity_id(canonical));
+    while (fact.step()) {
+      facts.push_back(read_stored_fact(state.database, fact));
+    }
+    return facts;
+  };
+  view.facts = select("f.subject");
+  view.incoming = select("f.object");
+  return view;
+}
+
+std::vector<BlameEntry> EditStore::blame(
+    std::string_view subject, std::string_view relation) const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  const RelationRow slot_relation = state.require_relation(relation);
+  const auto slot_subject = state.entity_id(subject);
+  if (!slot_subject) {
+    fail_unknown(state.database, subject);
+  }
+  Query row = state.database.query(concat(
+      "SELECT",
+      kFactColumns,
+      "FROM",
+      kFactTables,
+      "WHERE f.subject = ?1 AND f.relation = ?2 ORDER BY",
+      kFactOrder));
+  row.bind(slot_subject, slot_relation.id);
+  std::vector<BlameEntry> entries;
+  while (row.step()) {
+    BlameEntry& entry = entries.emplace_back();
+    entry.fact = read_stored_fact(state.database, row);
+    Query run = state.database.query(
+        "SELECT DISTINCT r.name FROM run_edits e JOIN runs r ON r.id = e.run "
+        "WHERE e.subject = ?1 AND e.relation = ?2 AND e.new_object = ?3 ORDER BY r.id");
+    run.bind(subject, relation, entry.fact.fact.object);
+    while (run.step()) {
+      entry.runs.push_back(run.text(0));
+    }
+  }
+  return entries;
+}
+
+Statistics EditStore::statistics() const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  const auto count = [&](const char* rows) {
+    return state.database.integer(concat("SELECT count(*) FROM ", rows));
+  };
+  Statistics statistics;
+  statistics.relations = count("relations");
+  statistics.entities = count("entities");
+  statistics.facts = count("facts WHERE superseded IS NULL");
+  statistics.versions = count("facts");
+  statistics.multi_hop = count("cases WHERE superseded IS NULL");
+  statistics.edits = count("edits WHERE superseded IS NULL");
+  statistics.runs = count("runs");
+  statistics.changes = count("changes");
+  return statistics;
+}
+
+} // namespace errata::editing
