@@ -1,0 +1,304 @@
+#include "core/generation.h"
+
+#include "core/base/error.h"
+#include "core/base/interrupt.h"
+#include "core/base/random.h"
+#include "core/kv_cache.h"
+#include "core/sampling.h"
+
+#include <algorithm>
+#include <map>
+#include <numeric>
+#include <optional>
+
+namespace errata {
+namespace {
+
+// Tokens of one prefill pass: bounds its activations.
+constexpr std::int64_t kPrefillTokens = 8192;
+
+void check_options(const GenerationOptions& options, const std::vector<Tokens>& prompts) {
+  const auto require = [](bool holds, const char* what) {
+    ERRATA_CHECK(holds, ErrorCode::kInvalidArgument, "generation: ", what);
+  };
+  require(options.max_new_tokens >= 0, "max_new_tokens is negative");
+  require(options.temperature >= 0, "temperature is negative");
+  require(options.top_k >= 0, "top_k is negative");
+  require(options.top_p > 0 && options.top_p <= 1, "top_p must be in (0, 1]");
+  require(options.max_batch > 0, "max_batch must be positive");
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    ERRATA_CHECK(!prompts[i].empty(), ErrorCode::kInvalidArgument, "prompt ", i, " has no tokens");
+  }
+}
+
+/// Length of the beginning that all prompts share; leaves each at least one token.
+std::int64_t shared_length(const std::vector<Tokens>& prompts, const std::vector<std::size_t>& of) {
+  if (of.size() < 2) {
+    return 0;
+  }
+  const Tokens& first = prompts[of.front()];
+  std::size_t length = first.size() - 1;
+  for (const std::size_t index : of) {
+    const Tokens& prompt = prompts[index];
+    length = std::min(length, prompt.size() - 1);
+    const auto stop = first.begin() + static_cast<std::ptrdiff_t>(length);
+    length = static_cast<std::size_t>(
+        std::mismatch(first.begin(), stop, prompt.begin()).first - first.begin());
+  }
+  return static_cast<std::int64_t>(length);
+}
+
+/// A sequence being continued; `prompt` is the caller's index.
+struct Row {
+  std::size_t prompt;
+  Random random;
+  bool live = true;
+};
+
+class Generator {
+ public:
+  Generator(
+      Decoder& model,
+      const std::vector<Tokens>& prompts,
+      const GenerationOptions& options,
+      const ProgressCallback& progress)
+      : model_(model),
+        prompts_(prompts),
+        options_(options),
+        progress_(progress),
+        results_(prompts.size()),
+        cache_(empty_cache(0)),
+        prefix_(empty_cache(1)) {}
+
+  std::vector<Generation> run();
+
+ private:
+  KvCache empty_cache(std::int64_t rows) const {
+    return {model_->config(), rows, model_->compute_dtype(), model_->device()};
+  }
+  void choose_prompts();
+  void admit();
+  void prefill(std::span<const std::size_t> group);
+  void step();
+  void accept(const torch::Tensor& hidden, std::vector<Row*> rows);
+  void take(Row& row, std::int32_t token);
+  void drop_finished();
+  std::vector<std::int32_t> next_tokens(const torch::Tensor& hidden, std::vector<Row*>& rows);
+  std::int64_t capacity_left() const {
+    return options_.max_batch - static_cast<std::int64_t>(rows_.size());
+  }
+
+  Decoder& model_;
+  const std::vector<Tokens>& prompts_;
+  const GenerationOptions& options_;
+  const ProgressCallback& progress_;
+  std::vector<Generation> results_;
+  std::vector<std::size_t> copy_of_; ///< the prompt whose result each prompt takes
+  std::vector<std::size_t> waiting_; ///< the next one last
+  std::vector<Row> rows_;            ///< row i of the cache
+  KvCache cache_;
+  KvCache prefix_; ///< one row: what all prompts begin with
+  std::int64_t finished_ = 0;
+  std::int64_t distinct_ = 0;
+};
+
+// Greedy continuations of equal prompts are equal, so only the first of them runs.
+void Generator::choose_prompts() {
+  std::map<Tokens, std::size_t> seen;
+  for (std::size_t i = 0; i < prompts_.size(); ++i) {
+    const bool repeated = options_.temperature == 0 && !seen.emplace(prompts_[i], i).second;
+    copy_of_.push_back(repeated ? seen[prompts_[i]] : i);
+    if (!repeated) {
+      waiting_.push_back(i);
+    }
+  }
+  distinct_ = static_cast<std::int64_t>(waiting_.size());
+  // The longest run first: rows of one length go through the prefill together, and the batch that
+  // is left at the end is the cheapest.
+  std::stable_sort(waiting_.begin(), waiting_.end(), [&](std::size_t a, std::size_t b) {
+    return prompts_[a].size() < prompts_[b].size();
+  });
+}
+
+std::vector<Generation> Generator::run() {
+  choose_prompts();
+  if (options_.max_new_tokens == 0) {
+    return results_;
+  }
+  const std::int64_t shared = shared_length(prompts_, waiting_);
+  if (shared > 0) {
+    const Tokens& any = prompts_[waiting_.front()];
+    const std::vector<std::int64_t> ids(any.begin(), any.begin() + shared);
+    model_->hidden_cached(
+        torch::tensor(ids, torch::kInt64).to(model_->device()).unsqueeze(0), prefix_);
+  }
+  while (!waiting_.empty() || !rows_.empty()) {
+    ERRATA_CHECK(!interrupted(), ErrorCode::kInterrupted, "generation stopped by the user");
+    admit();
+    if (!rows_.empty()) {
+      step();
+    }
+    report(progress_, {"generating", finished_, distinct_, "answers", ""});
+  }
+  for (std::size_t i = 0; i < prompts_.size(); ++i) {
+    if (copy_of_[i] != i) {
+      results_[i] = results_[copy_of_[i]];
+    }
+  }
+  return std::move(results_);
+}
+
+// New rows come in when a quarter of the places is free: joining them copies the cache.
+void Generator::admit() {
+  if (!rows_.empty() && capacity_left() * 4 < options_.max_batch) {
+    return;
+  }
+  while (!waiting_.empty() && capacity_left() > 0) {
+    const std::size_t length = prompts_[waiting_.back()].size();
+    const std::int64_t fresh = static_cast<std::int64_t>(length) - prefix_.longest();
+    const std::int64_t most =
+        std::min(capacity_left(), std::max<std::int64_t>(1, kPrefillTokens / fresh));
+    std::vector<std::size_t> group;
+    while (!waiting_.empty() && static_cast<std::int64_t>(group.size()) < most &&
+           prompts_[waiting_.back()].size() == length) {
+      group.push_back(waiting_.back());
+      waiting_.pop_back();
+    }
+    prefill(group);
+  }
+}
+
+void Generator::prefill(std::span<const std::size_t> group) {
+  const std::int64_t known = prefix_.longest();
+  const auto count = static_cast<std::int64_t>(group.size());
+  std::vector<std::int64_t> ids;
+  for (const std::size_t index : group) {
+    const Tokens& prompt = prompts_[index];
+    ids.insert(ids.end(), prompt.begin() + known, prompt.end());
+  }
+  KvCache cache = prefix_;
+  cache.keep(std::vector<std::int64_t>(group.size(), 0));
+  const torch::Tensor hidden = model_->hidden_cached(
+      torch::tensor(ids, torch::kInt64).to(model_->device()).view({count, -1}), cache);
+  std::vector<Row> rows;
+  std::vector<Row*> pointers;
+  for (const std::size_t index : group) {
+    rows.push_back({index, prompt_stream(options_.seed, index)});
+  }
+  for (Row& row : rows) {
+    pointers.push_back(&row);
+  }
+  accept(hidden.select(1, hidden.size(1) - 1), pointers);
+  cache_.append(cache);
+  std::move(rows.begin(), rows.end(), std::back_inserter(rows_));
+  drop_finished();
+}
+
+void Generator::step() {
+  std::vector<std::int64_t> ids;
+  std::vector<Row*> pointers;
+  for (Row& row : rows_) {
+    const Tokens& tokens = results_[row.prompt].tokens;
+    ids.push_back(tokens.empty() ? prompts_[row.prompt].back() : tokens.back());
+    pointers.push_back(&row);
+  }
+  const torch::Tensor hidden = model_->hidden_cached(
+      torch::tensor(ids, torch::kInt64).to(model_->device()).unsqueeze(1), cache_);
+  accept(hidden.select(1, 0), pointers);
+  drop_finished();
+}
+
+std::vector<std::int32_t> Generator::next_tokens(
+    const torch::Tensor& hidden, std::vector<Row*>& rows) {
+  const torch::Tensor logits = model_->logits(hidden);
+  std::vector<std::int32_t> tokens(rows.size());
+  if (options_.temperature == 0) {
+    const torch::Tensor best = logits.argmax(-1).to(torch::kCPU);
+    std::copy_n(best.data_ptr<std::int64_t>(), tokens.size(), tokens.begin());
+    return tokens;
+  }
+  const torch::Tensor values = logits.to(torch::kCPU, torch::kFloat32).contiguous();
+  const auto vocab = static_cast<std::size_t>(values.size(1));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i]->live) {
+      const std::span<const float> row(values.data_ptr<float>() + i * vocab, vocab);
+      tokens[i] = sample_token(row, options_, rows[i]->random);
+    }
+  }
+  return tokens;
+}
+
+void Generator::accept(const torch::Tensor& hidden, std::vector<Row*> rows) {
+  const std::vector<std::int32_t> tokens = next_tokens(hidden, rows);
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    if (rows[i]->live) {
+      take(*rows[i], tokens[i]);
+    }
+  }
+}
+
+void Generator::take(Row& row, std::int32_t token) {
+  Generation& result = results_[row.prompt];
+  std::optional<Finish> finish;
+  if (std::find(options_.eos.begin(), options_.eos.end(), token) != options_.eos.end()) {
+    finish = Finish::kEos;
+  } else {
+    result.tokens.push_back(token);
+    if (options_.should_stop && options_.should_stop(result.tokens)) {
+      finish = Finish::kStop;
+    } else if (static_cast<std::int64_t>(result.tokens.size()) >= options_.max_new_tokens) {
+      finish = Finish::kLength;
+    }
+  }
+  if (finish) {
+    result.finish = *finish;
+    row.live = false;
+    ++finished_;
+  }
+}
+
+// Leaving costs a copy of the cache, so it waits until an eighth of the rows is done.
+void Generator::drop_finished() {
+  std::vector<std::int64_t> live;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (rows_[i].live) {
+      live.push_back(static_cast<std::int64_t>(i));
+    }
+  }
+  const std::size_t done = rows_.size() - live.size();
+  if (done == 0 || (!live.empty() && done * 8 < rows_.size())) {
+    return;
+  }
+  if (live.empty()) {
+    cache_ = empty_cache(0);
+  } else {
+    cache_.keep(live);
+  }
+  std::erase_if(rows_, [](const Row& row) { return !row.live; });
+}
+
+} // namespace
+
+std::string_view to_string(Finish finish) noexcept {
+  switch (finish) {
+    case Finish::kEos:
+      return "eos";
+    case Finish::kStop:
+      return "stop";
+    case Finish::kLength:
+      break;
+  }
+  return "length";
+}
+
+std::vector<Generation> generate(
+    Decoder& model,
+    const std::vector<Tokens>& prompts,
+    const GenerationOptions& options,
+    const ProgressCallback& progress) {
+  const torch::NoGradGuard no_grad;
+  check_options(options, prompts);
+  return Generator(model, prompts, options, progress).run();
+}
+
+} // namespace errata

@@ -1,0 +1,20 @@
+#pragma once
+
+#include "core/base/random.h"
+#include "core/generation.h"
+
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace errata {
+
+/// Draws one token from logits by `temperature` (> 0), then `top_k`, then `top_p`, in this order,
+/// as transformers does. Ties go to the lower id.
+std::int32_t sample_token(
+    std::span<const float> logits, const GenerationOptions& options, Random& random);
+
+/// The random stream of prompt `index`: the same whatever prompts stand beside it in a batch.
+Random prompt_stream(std::uint64_t seed, std::size_t index);
+
+} // namespace errata
