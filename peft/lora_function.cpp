@@ -1,5 +1,7 @@
 #include "peft/lora_function.h"
 
+#include "core/autograd.h"
+
 namespace errata::peft {
 namespace {
 
@@ -61,7 +63,7 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
     if (context->needs_input_grad(0) || context->needs_input_grad(2)) {
       const torch::Tensor grad_inner = torch::mm(grad, b).mul_(scale);
       if (context->needs_input_grad(2)) {
-        grad_a = torch::mm(grad_inner.t(), input).to(torch::kFloat32);
+        grad_a = torch::mm(grad_inner.t(), input).to(statistics_dtype(grad.scalar_type()));
       }
       if (context->needs_input_grad(0)) {
         grad_x = torch::mm(grad_inner, a);
@@ -74,7 +76,7 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
       }
     }
     if (context->needs_input_grad(3)) {
-      grad_b = torch::mm(grad.t(), inner).to(torch::kFloat32).mul_(scale);
+      grad_b = torch::mm(grad.t(), inner).to(statistics_dtype(grad.scalar_type())).mul_(scale);
     }
     return {grad_x, grad_y, grad_a, grad_b, torch::Tensor(), torch::Tensor()};
   }

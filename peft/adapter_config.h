@@ -1,0 +1,26 @@
+#pragma once
+
+#include "peft/adapter.h"
+
+#include <filesystem>
+#include <string>
+
+namespace errata::peft {
+
+inline constexpr const char* kConfigFile = "adapter_config.json";
+inline constexpr const char* kTensorFile = "adapter_model.safetensors";
+/// What PEFT puts in front of module paths in tensor names.
+inline constexpr const char* kPeftPrefix = "base_model.model.";
+
+/// `format` of a DELTA adapter's config.
+inline constexpr std::int64_t kDeltaFormat = 1;
+
+/// Reads adapter_config.json. A file that is neither PEFT's LORA nor errata's DELTA, and a key that
+/// would change the meaning, are `kUnsupported` and named; keys that only inform, and unknown ones
+/// that are null, false or empty, pass.
+AdapterConfig read_adapter_config(const std::filesystem::path& path);
+
+/// adapter_config.json's content. LORA: PEFT's keys, few and old, so that old readers load it.
+std::string format_adapter_config(const AdapterConfig& config);
+
+} // namespace errata::peft

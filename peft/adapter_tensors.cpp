@@ -1,0 +1,105 @@
+#include "peft/adapter_tensors.h"
+
+#include "core/base/error.h"
+#include "core/safetensors.h"
+#include "peft/adapter_config.h"
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <string_view>
+
+namespace errata::peft {
+namespace {
+
+constexpr std::string_view kLayers = "layers.";
+
+// Module paths of the text decoder as the classes of transformers name them.
+constexpr std::array<std::string_view, 6> kModelPrefixes = {
+    "model.",
+    "",
+    "model.model.",
+    "model.language_model.",
+    "language_model.model.",
+    "language_model."};
+
+// "model." of "model.layers.3.…"; nothing when the name is not below the decoder's layers.
+std::optional<std::string> model_prefix(const std::string& name) {
+  for (const std::string_view prefix : kModelPrefixes) {
+    if (name.starts_with(prefix) &&
+        std::string_view(name).substr(prefix.size()).starts_with(kLayers)) {
+      return std::string(prefix);
+    }
+  }
+  return std::nullopt;
+}
+
+bool names_embedding_or_head(const std::string& name) {
+  return name.find("embed_tokens.") != std::string::npos || name.starts_with("lm_head.") ||
+         name.find(".lm_head.") != std::string::npos;
+}
+
+torch::Tensor to_float32(const torch::Tensor& tensor, const std::string& where) {
+  const torch::Dtype dtype = tensor.scalar_type();
+  ERRATA_CHECK(
+      dtype == torch::kFloat32 || dtype == torch::kBFloat16 || dtype == torch::kFloat16,
+      ErrorCode::kUnsupported,
+      where,
+      " has dtype ",
+      torch::toString(dtype),
+      "; expected F32, BF16 or F16");
+  // A copy in any case: the file's bytes are a read-only mapping.
+  torch::Tensor copy = tensor.to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true);
+  ERRATA_CHECK(
+      torch::isfinite(copy).all().item<bool>(),
+      ErrorCode::kCorrupt,
+      where,
+      " holds values that are not finite");
+  return copy;
+}
+
+} // namespace
+
+AdapterTensors read_adapter_tensors(const std::filesystem::path& path, bool peft_names) {
+  const SafetensorsFile file(path);
+  AdapterTensors result;
+  std::optional<std::string> found_prefix;
+  for (const std::string& name : file.names()) {
+    const std::string where = concat(path.string(), ": tensor ", name);
+    const std::string_view prefix = peft_names ? kPeftPrefix : "";
+    ERRATA_CHECK(
+        name.starts_with(prefix),
+        ErrorCode::kCorrupt,
+        where,
+        " is unexpected; PEFT's names start with ",
+        prefix);
+    const std::string inner = name.substr(prefix.size());
+    if (names_embedding_or_head(inner)) {
+      ERRATA_CHECK(
+          inner.ends_with(".base_layer.weight"),
+          ErrorCode::kUnsupported,
+          where,
+          " changes the embedding or the output head, which is not supported; train linear layers "
+          "only");
+      continue;
+    }
+    const auto here = model_prefix(inner);
+    ERRATA_CHECK(
+        here.has_value(),
+        ErrorCode::kCorrupt,
+        where,
+        " is unexpected; errata knows adapters of the decoder's layers");
+    ERRATA_CHECK(
+        !found_prefix || *found_prefix == *here,
+        ErrorCode::kCorrupt,
+        where,
+        " starts with another module path than the tensors before it");
+    found_prefix = here;
+    result.tensors.emplace(
+        "model." + inner.substr(here->size()), to_float32(file.tensor(name), where));
+  }
+  result.model_prefix = found_prefix.value_or("model.");
+  return result;
+}
+
+} // namespace errata::peft

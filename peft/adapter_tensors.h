@@ -1,0 +1,25 @@
+#pragma once
+
+#include "core/torch.h"
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+namespace errata::peft {
+
+/// The tensors of an adapter file under the decoder's own names.
+struct AdapterTensors {
+  /// Float32, on the CPU: `model.layers.3.self_attn.q_proj.lora_A.weight`.
+  std::map<std::string, torch::Tensor> tensors;
+  /// What the file says where the decoder says `model.`: PEFT names modules after the class it
+  /// wrapped ("" for a bare base, `model.language_model.` for a multimodal one).
+  std::string model_prefix = "model.";
+};
+
+/// Reads `path`. `peft_names`: the names carry PEFT's prefix. Whole base matrices that PEFT stores
+/// beside an adapter are left out; adapters on embeddings or the output head are `kUnsupported`;
+/// names outside the decoder's layers, mixed prefixes and values that are not finite `kCorrupt`.
+AdapterTensors read_adapter_tensors(const std::filesystem::path& path, bool peft_names);
+
+} // namespace errata::peft

@@ -1,0 +1,240 @@
+#include "peft/export.h"
+
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "core/device.h"
+#include "core/model.h"
+#include "core/safetensors.h"
+#include "core/version.h"
+#include "peft/adapter.h"
+#include "peft/adapter_config.h"
+#include "peft/export_target.h"
+#include "peft/merged_weights.h"
+#include "peft/probe.h"
+#include "peft/staged_directory.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace errata::peft {
+namespace {
+
+namespace fs = std::filesystem;
+
+// Stated in docs/formats/merged.md: float32 sums differ in their order only, below that each weight
+// is off by half a unit in its last place.
+constexpr double kFloat32Tolerance = 1e-4;
+constexpr double kLowPrecisionTolerance = 5e-2;
+
+using Adapters = std::vector<std::unique_ptr<Adapter>>;
+
+// Always float32: the check is to see the rounding of the weights, not that of the activations.
+Model load_for_check(const fs::path& directory, const ExportOptions& options, bool hash) {
+  LoadOptions load;
+  load.device = options.device;
+  load.dtype = torch::kFloat32;
+  load.hash = hash;
+  return load_model(directory, load);
+}
+
+SelfCheck compare(const torch::Tensor& before, const torch::Tensor& after, double tolerance) {
+  SelfCheck check;
+  check.positions = before.numel();
+  check.tolerance = tolerance;
+  check.max_difference = (before - after).abs().max().item<double>();
+  // Not "greater": a difference that is not a number must not pass.
+  ERRATA_CHECK(
+      check.max_difference <= tolerance,
+      ErrorCode::kInternal,
+      "self-check: log-probabilities of the export differ from the adapted model's by up to ",
+      check.max_difference,
+      ", more than ",
+      tolerance,
+      "; nothing was written",
+      tolerance == kLowPrecisionTolerance ? "; export with --dtype float32" : "");
+  return check;
+}
+
+std::vector<ExportedFile> list_files(const fs::path& directory) {
+  std::vector<ExportedFile> files;
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    files.push_back(
+        {entry.path().filename().string(), entry.file_size(), sha256_file(entry.path())});
+  }
+  std::sort(
+      files.begin(), files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
+  return files;
+}
+
+// config.json names the dtype in one of two dialects.
+void set_config_dtype(const fs::path& path, torch::Dtype dtype) {
+  OrderedJson config = OrderedJson::parse(read_file(path));
+  for (OrderedJson* object :
+       {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
+    for (const char* key : {"dtype", "torch_dtype"}) {
+      if (object != nullptr && object->contains(key)) {
+        (*object)[key] = dtype_name(dtype);
+      }
+    }
+  }
+  write_json(path, config);
+}
+
+OrderedJson adapter_provenance(const fs::path& directory) {
+  OrderedJson entry;
+  entry["sha256"] = sha256_file(directory / kTensorFile);
+  entry["config_sha256"] = sha256_file(directory / kConfigFile);
+  for (const auto& [key, value] : SafetensorsFile(directory / kTensorFile).metadata()) {
+    if (key.starts_with("errata.")) {
+      entry[key] = value;
+    }
+  }
+  return entry;
+}
+
+OrderedJson provenance(
+    const std::string& base_hash,
+    const std::vector<fs::path>& adapters,
+    const ExportResult& result) {
+  OrderedJson json;
+  json["format"] = "merged";
+  json["errata_version"] = build_info().version;
+  json["base_sha256"] = base_hash;
+  json["adapters"] = OrderedJson::array();
+  for (const fs::path& adapter : adapters) {
+    json["adapters"].push_back(adapter_provenance(adapter));
+  }
+  json["files"] = OrderedJson::object();
+  for (const ExportedFile& file : result.files) {
+    json["files"][file.name] = file.sha256;
+  }
+  json["modules"] = result.modules;
+  json["changed_entries"] = result.changed_entries;
+  json["rounded_back"] = result.rounded_back;
+  json["self_check"] = {
+      {"max_logprob_difference", result.self_check.max_difference},
+      {"tolerance", result.self_check.tolerance},
+      {"positions", result.self_check.positions}};
+  return json;
+}
+
+std::vector<fs::path> inputs_of(const fs::path& model, const std::vector<fs::path>& adapters) {
+  std::vector<fs::path> inputs = adapters;
+  inputs.push_back(model);
+  return inputs;
+}
+
+// Replaces a DELTA adapter by its best LoRA; the share of the change that is lost.
+double truncate(Decoder& model, std::unique_ptr<Adapter>& adapter, std::int64_t rank) {
+  std::vector<std::pair<std::string, torch::Tensor>> deltas;
+  double whole = 0;
+  for (const std::string& module : adapter->modules()) {
+    deltas.emplace_back(module, adapter->delta(module));
+    whole += deltas.back().second.square().sum().item<double>();
+  }
+  adapter.reset();
+  adapter = attach_truncated_delta(model, deltas, rank);
+  double lost = 0;
+  for (const auto& [module, delta] : deltas) {
+    lost += (adapter->delta(module) - delta).square().sum().item<double>();
+  }
+  return whole > 0 ? std::sqrt(lost / whole) : 0.0;
+}
+
+} // namespace
+
+ExportResult export_merged(
+    const fs::path& model_directory,
+    const std::vector<fs::path>& adapters,
+    const fs::path& out,
+    const ExportOptions& options) {
+  ERRATA_CHECK(!adapters.empty(), ErrorCode::kInvalidArgument, "no adapter to merge is given");
+  check_export_target(out, inputs_of(model_directory, adapters), options.force);
+  ExportResult result;
+  std::vector<std::vector<std::int32_t>> probes;
+  torch::Tensor expected;
+  std::string base_hash;
+  double tolerance = kFloat32Tolerance;
+  StagedDirectory staged(out);
+  {
+    // Gone before the merged model is loaded: never two models in memory.
+    Model model = load_for_check(model_directory, options, /*hash=*/true);
+    Adapters attached;
+    for (const fs::path& adapter : adapters) {
+      attached.push_back(load_adapter(model.decoder, adapter));
+    }
+    base_hash = model.hash;
+    probes = probe_sequences(model);
+    expected = probe_log_probabilities(model.decoder, probes);
+    const MergeCounts counts = write_merged_weights(
+        WeightFiles(model_directory),
+        attached,
+        staged.path(),
+        options.dtype,
+        options.shard_bytes,
+        options.progress);
+    result.modules = counts.modules;
+    result.changed_entries = counts.changed_entries;
+    result.rounded_back = counts.rounded_back;
+    const bool whole = !options.dtype || *options.dtype == torch::kFloat32;
+    tolerance = whole && counts.all_float32 ? kFloat32Tolerance : kLowPrecisionTolerance;
+  }
+  copy_model_files(model_directory, staged.path());
+  if (options.dtype) {
+    set_config_dtype(staged.path() / "config.json", *options.dtype);
+  }
+  {
+    Model merged = load_for_check(staged.path(), options, /*hash=*/false);
+    result.self_check =
+        compare(expected, probe_log_probabilities(merged.decoder, probes), tolerance);
+  }
+  result.files = list_files(staged.path());
+  write_json(staged.path() / "errata.json", provenance(base_hash, adapters, result));
+  result.files = list_files(staged.path());
+  staged.commit_replacing();
+  return result;
+}
+
+ExportResult export_peft(
+    const fs::path& model_directory,
+    const fs::path& adapter,
+    const fs::path& out,
+    const ExportOptions& options) {
+  check_export_target(out, {model_directory, adapter}, options.force);
+  ExportResult result;
+  Model model = load_for_check(model_directory, options, /*hash=*/false);
+  std::unique_ptr<Adapter> attached = load_adapter(model.decoder, adapter);
+  if (attached->config().peft_type == "DELTA") {
+    ERRATA_CHECK(
+        options.rank.has_value(),
+        ErrorCode::kUnsupported,
+        adapter.string(),
+        " is an exact weight difference, which PEFT cannot hold; give --rank to truncate it to a "
+        "LoRA, or use --to merged");
+    result.truncation_error = truncate(model.decoder, attached, *options.rank);
+  }
+  const auto probes = probe_sequences(model);
+  const torch::Tensor expected = probe_log_probabilities(model.decoder, probes);
+  result.modules = static_cast<std::int64_t>(attached->modules().size());
+
+  std::map<std::string, std::string> metadata;
+  for (const auto& [key, value] : SafetensorsFile(adapter / kTensorFile).metadata()) {
+    if (key.starts_with("errata.")) {
+      metadata.emplace(key, value);
+    }
+  }
+  StagedDirectory staged(out);
+  save_adapter(*attached, staged.path(), metadata);
+  attached.reset();
+  attached = load_adapter(model.decoder, staged.path());
+  result.self_check =
+      compare(expected, probe_log_probabilities(model.decoder, probes), kFloat32Tolerance);
+  result.files = list_files(staged.path());
+  staged.commit_replacing();
+  return result;
+}
+
+} // namespace errata::peft

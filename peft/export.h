@@ -1,0 +1,68 @@
+#pragma once
+
+#include "core/base/progress.h"
+#include "core/torch.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace errata::peft {
+
+struct ExportOptions {
+  /// Of the merged weights; without it every tensor keeps the base's.
+  std::optional<torch::Dtype> dtype;
+  std::uint64_t shard_bytes = 5'000'000'000;
+  /// Truncates DELTA adapters to this rank, so that PEFT can load them (`export_peft` only).
+  std::optional<std::int64_t> rank;
+  /// Replaces an earlier export at `out`.
+  bool force = false;
+  torch::Device device = torch::kCPU;
+  ProgressCallback progress;
+};
+
+struct ExportedFile {
+  std::string name;
+  std::uint64_t bytes = 0;
+  std::string sha256;
+};
+
+/// Log-probabilities of the probe tokens: base and adapters against what was written and read back.
+struct SelfCheck {
+  double max_difference = 0;
+  double tolerance = 0;
+  std::int64_t positions = 0;
+};
+
+struct ExportResult {
+  std::vector<ExportedFile> files;
+  SelfCheck self_check;
+  std::int64_t modules = 0;         ///< weight matrices that the adapters change
+  std::int64_t changed_entries = 0; ///< merged: entries of those matrices with a change
+  std::int64_t rounded_back = 0;    ///< merged: of these, how many the cast turned back
+  double truncation_error = 0;      ///< with `rank`: |what was dropped| / |delta|, Frobenius
+};
+
+/// Writes base plus adapters (summed) as a HF directory: float32 arithmetic, one cast, weights
+/// streamed shard by shard, configs and tokenizer copied, and errata.json with the hashes
+/// (docs/formats/merged.md). The directory is written beside its place, read back and compared with
+/// the adapted base (1e-4 in float32, 5e-2 below): a larger difference is `kInternal`. It appears
+/// complete or not at all. An `out` that exists is `kInvalidArgument` unless `force` is set and it
+/// holds an earlier export.
+ExportResult export_merged(
+    const std::filesystem::path& model_directory,
+    const std::vector<std::filesystem::path>& adapters,
+    const std::filesystem::path& out,
+    const ExportOptions& options = {});
+
+/// Writes one adapter as a PEFT directory, checked like a merged export. A DELTA adapter is
+/// `kUnsupported` unless `rank` is set.
+ExportResult export_peft(
+    const std::filesystem::path& model_directory,
+    const std::filesystem::path& adapter,
+    const std::filesystem::path& out,
+    const ExportOptions& options = {});
+
+} // namespace errata::peft

@@ -1,0 +1,243 @@
+#include "core/base/error.h"
+#include "core/base/files.h"
+#include "peft/adapter_config.h"
+#include "peft/adapter_tensors.h"
+#include "peft/attached_adapter.h"
+#include "peft/targets.h"
+
+#include <cmath>
+#include <set>
+
+namespace errata::peft {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr std::size_t kNamesShown = 20;
+
+// What is wrong with an adapter's tensors, gathered so that all of it is said at once.
+class Findings {
+ public:
+  void add(const std::string& finding) {
+    if (++count_ <= kNamesShown) {
+      text_ += (text_.empty() ? "" : "; ") + finding;
+    }
+  }
+
+  void check(const fs::path& path) const {
+    ERRATA_CHECK(
+        count_ == 0,
+        ErrorCode::kCorrupt,
+        path.string(),
+        " does not fit its config and this model: ",
+        text_,
+        count_ > kNamesShown ? concat("; and ", count_ - kNamesShown, " more") : "");
+  }
+
+ private:
+  std::string text_;
+  std::size_t count_ = 0;
+};
+
+std::string shape(at::IntArrayRef sizes) {
+  return concat(sizes);
+}
+
+// Takes the tensors one by one and keeps account of what is missing, mis-shaped or left over.
+class TensorTaker {
+ public:
+  explicit TensorTaker(AdapterTensors& source) : tensors_(source.tensors) {}
+
+  torch::Tensor take(const std::string& name, const std::vector<std::int64_t>& expected) {
+    const auto found = tensors_.find(name);
+    if (found == tensors_.end()) {
+      findings_.add("tensor " + name + " is missing");
+      return torch::Tensor();
+    }
+    const torch::Tensor tensor = found->second;
+    tensors_.erase(found);
+    if (tensor.sizes() != at::IntArrayRef(expected)) {
+      findings_.add(
+          "tensor " + name + " has shape " + shape(tensor.sizes()) + ", expected " +
+          shape(expected));
+      return torch::Tensor();
+    }
+    return tensor;
+  }
+
+  void finish(const fs::path& path) {
+    for (const auto& [name, tensor] : tensors_) {
+      findings_.add("tensor " + name + " is unexpected");
+    }
+    findings_.check(path);
+  }
+
+ private:
+  std::map<std::string, torch::Tensor>& tensors_;
+  Findings findings_;
+};
+
+// The modules that the config selects when the decoder's modules carry the file's names.
+std::vector<std::string> select_as_in_file(
+    const Decoder& model, const AdapterConfig& config, const std::string& prefix) {
+  const TargetMatcher matcher(config);
+  std::vector<std::string> modules;
+  for (const auto& [path, linear] : model->linears()) {
+    if (matcher.matches(prefix + path.substr(std::string("model.").size()))) {
+      modules.push_back(path);
+    }
+  }
+  return modules;
+}
+
+// The config in the decoder's own names. Only when the file's names were others and the selection
+// or the patterns depend on that are they written out module by module.
+AdapterConfig in_own_names(
+    const Decoder& model,
+    const AdapterConfig& config,
+    const std::vector<std::string>& modules,
+    const std::string& prefix) {
+  const auto file_name = [&](const std::string& module) {
+    return prefix + module.substr(std::string("model.").size());
+  };
+  bool same = select_as_in_file(model, config, "model.") == modules;
+  for (const std::string& module : modules) {
+    same = same && module_rank(config, module) == module_rank(config, file_name(module)) &&
+           module_scale(config, module) == module_scale(config, file_name(module));
+  }
+  if (same) {
+    return config;
+  }
+  AdapterConfig own = config;
+  own.target_regex.reset();
+  own.exclude_regex.reset();
+  own.exclude_modules.clear();
+  own.layers_to_transform.clear();
+  own.layers_pattern.clear();
+  own.rank_pattern.clear();
+  own.alpha_pattern.clear();
+  own.target_modules = modules;
+  for (const std::string& module : modules) {
+    const std::int64_t rank = module_rank(config, file_name(module));
+    const double divisor =
+        config.use_rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank);
+    const double alpha = module_scale(config, file_name(module)) * divisor;
+    if (rank != own.r) {
+      own.rank_pattern.emplace_back(module, rank);
+    }
+    if (alpha != own.lora_alpha) {
+      own.alpha_pattern.emplace_back(module, alpha);
+    }
+  }
+  return own;
+}
+
+std::unique_ptr<Adapter> load_lora(
+    Decoder& model, const AdapterConfig& read, AdapterTensors& file, const fs::path& path) {
+  const AdapterConfig config = resolve_targets(model, read);
+  const auto modules = select_as_in_file(model, config, file.model_prefix);
+  const AdapterConfig own = in_own_names(model, config, modules, file.model_prefix);
+  const std::set<std::string> selected(modules.begin(), modules.end());
+  TensorTaker taker(file);
+  std::vector<AttachedAdapter::Part> parts;
+  for (const auto& [module, linear] : model->linears()) {
+    if (!selected.contains(module)) {
+      continue;
+    }
+    const std::int64_t rank = module_rank(own, module);
+    const torch::Device device = linear->weight.device();
+    const auto a = taker.take(module + ".lora_A.weight", {rank, linear->weight.size(1)});
+    const auto b = taker.take(module + ".lora_B.weight", {linear->weight.size(0), rank});
+    if (a.defined() && b.defined()) {
+      parts.push_back(
+          {module,
+           linear,
+           std::make_shared<LoraAttachment>(
+               a.to(device).requires_grad_(true),
+               b.to(device).requires_grad_(true),
+               module_scale(own, module),
+               own.lora_dropout)});
+    }
+  }
+  taker.finish(path);
+  ERRATA_CHECK(
+      !parts.empty(),
+      ErrorCode::kCorrupt,
+      path.parent_path().string(),
+      ": the adapter's target_modules select no linear layer of this model");
+  return std::make_unique<AttachedAdapter>(own, std::move(parts));
+}
+
+std::unique_ptr<Adapter> load_delta(
+    Decoder& model, const AdapterConfig& config, AdapterTensors& file, const fs::path& path) {
+  const std::set<std::string> listed(config.target_modules.begin(), config.target_modules.end());
+  TensorTaker taker(file);
+  std::vector<std::pair<std::string, torch::Tensor>> deltas;
+  std::size_t known = 0;
+  for (const auto& [module, linear] : model->linears()) {
+    if (listed.contains(module)) {
+      ++known;
+      deltas.emplace_back(module, taker.take(module + ".delta", linear->weight.sizes().vec()));
+    }
+  }
+  taker.finish(path);
+  ERRATA_CHECK(
+      known == listed.size(),
+      ErrorCode::kCorrupt,
+      path.parent_path().string(),
+      ": target_modules lists ",
+      listed.size() - known,
+      " modules that this model does not have");
+  return attach_delta(model, deltas);
+}
+
+// Adapters other than PEFT's "default" lie one level deeper.
+std::string nested_hint(const fs::path& directory) {
+  for (const auto& entry : fs::directory_iterator(directory)) {
+    if (entry.is_directory() && fs::exists(entry.path() / kConfigFile)) {
+      return "; did you mean " + entry.path().string() + "?";
+    }
+  }
+  return "; expected a PEFT adapter directory";
+}
+
+void require_adapter_files(const fs::path& directory) {
+  require_directory(directory, "adapter directory");
+  ERRATA_CHECK(
+      fs::exists(directory / kConfigFile),
+      ErrorCode::kNotFound,
+      "no ",
+      kConfigFile,
+      " in ",
+      directory.string(),
+      nested_hint(directory));
+  require_file(directory / kConfigFile, "adapter config");
+  ERRATA_CHECK(
+      fs::exists(directory / kTensorFile) || !fs::exists(directory / "adapter_model.bin"),
+      ErrorCode::kUnsupported,
+      (directory / "adapter_model.bin").string(),
+      " is a pickle file; save the adapter with PEFT's safe_serialization=True to get ",
+      kTensorFile);
+}
+
+} // namespace
+
+std::unique_ptr<Adapter> load_adapter(Decoder& model, const fs::path& directory) {
+  require_adapter_files(directory);
+  const AdapterConfig config = read_adapter_config(directory / kConfigFile);
+  const fs::path path = directory / kTensorFile;
+  require_file(path, "adapter weights");
+  AdapterTensors file = read_adapter_tensors(path, config.peft_type == "LORA");
+  try {
+    return config.peft_type == "LORA" ? load_lora(model, config, file, path)
+                                      : load_delta(model, config, file, path);
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) {
+      throw;
+    }
+    // A selection that would be a wrong argument is damage when it comes from a file.
+    ERRATA_FAIL(ErrorCode::kCorrupt, (directory / kConfigFile).string(), ": ", error.what());
+  }
+}
+
+} // namespace errata::peft

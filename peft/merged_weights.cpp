@@ -1,0 +1,156 @@
+#include "peft/merged_weights.h"
+
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "core/safetensors.h"
+
+#include <array>
+#include <cstdio>
+#include <map>
+#include <string_view>
+
+namespace errata::peft {
+namespace {
+
+using Names = std::vector<std::string>;
+
+// Where a checkpoint may keep what the decoder calls `model.…`: multimodal ones add a prefix.
+std::string file_name(const WeightFiles& base, const std::string& module) {
+  const std::string name = module + ".weight";
+  const std::array candidates = {
+      name,
+      "language_model." + name,
+      "model.language_model." + name.substr(std::string_view("model.").size())};
+  for (const std::string& candidate : candidates) {
+    if (base.has(candidate)) {
+      return candidate;
+    }
+  }
+  ERRATA_FAIL(ErrorCode::kInternal, "the base has no tensor ", name);
+}
+
+// Adds deltas matrix by matrix, so that no more than one is expanded at a time.
+class Merger {
+ public:
+  Merger(const WeightFiles& base, const std::vector<std::unique_ptr<Adapter>>& adapters)
+      : base_(base) {
+    for (const auto& adapter : adapters) {
+      for (const std::string& module : adapter->modules()) {
+        changes_[file_name(base, module)].push_back({adapter.get(), module});
+      }
+    }
+    counts_.modules = static_cast<std::int64_t>(changes_.size());
+  }
+
+  torch::Dtype dtype(const std::string& name, std::optional<torch::Dtype> wanted) const {
+    const torch::Dtype own = base_.file(name).dtype(name);
+    return wanted && c10::isFloatingType(own) ? *wanted : own;
+  }
+
+  torch::Tensor tensor(const std::string& name, torch::Dtype dtype) {
+    const torch::Tensor weight = base_.file(name).tensor(name);
+    const auto found = changes_.find(name);
+    if (found == changes_.end()) {
+      return weight; // the writer converts it
+    }
+    torch::Tensor delta;
+    for (const auto& [adapter, module] : found->second) {
+      const torch::Tensor change = adapter->delta(module).to(torch::kCPU);
+      delta = delta.defined() ? delta.add_(change) : change;
+    }
+    const torch::Tensor changed = delta.ne(0);
+    const torch::Tensor merged = delta.add_(weight).to(dtype);
+    ERRATA_CHECK(
+        torch::isfinite(merged).all().item<bool>(),
+        ErrorCode::kCorrupt,
+        "merged weight ",
+        name,
+        " is not finite in ",
+        torch::toString(dtype),
+        "; the adapter or the base is damaged");
+    counts_.changed_entries += changed.sum().item<std::int64_t>();
+    counts_.rounded_back +=
+        merged.eq(weight.to(dtype)).logical_and_(changed).sum().item<std::int64_t>();
+    counts_.all_float32 = counts_.all_float32 && dtype == torch::kFloat32;
+    return merged;
+  }
+
+  const MergeCounts& counts() const { return counts_; }
+
+ private:
+  struct Change {
+    const Adapter* adapter;
+    std::string module;
+  };
+
+  const WeightFiles& base_;
+  std::map<std::string, std::vector<Change>> changes_;
+  MergeCounts counts_;
+};
+
+std::uint64_t byte_size(const WeightFiles& base, const std::string& name, torch::Dtype dtype) {
+  std::uint64_t bytes = c10::elementSize(dtype);
+  for (const std::int64_t size : base.file(name).shape(name)) {
+    bytes *= static_cast<std::uint64_t>(size);
+  }
+  return bytes;
+}
+
+std::string shard_name(std::size_t index, std::size_t count) {
+  std::array<char, 64> name{};
+  std::snprintf(name.data(), name.size(), "model-%05zu-of-%05zu.safetensors", index + 1, count);
+  return name.data();
+}
+
+} // namespace
+
+MergeCounts write_merged_weights(
+    const WeightFiles& base,
+    const std::vector<std::unique_ptr<Adapter>>& adapters,
+    const std::filesystem::path& directory,
+    std::optional<torch::Dtype> dtype,
+    std::uint64_t shard_bytes,
+    const ProgressCallback& progress) {
+  const torch::NoGradGuard no_grad;
+  Merger merger(base, adapters);
+  std::vector<Names> shards(1);
+  std::uint64_t filled = 0;
+  std::uint64_t total = 0;
+  for (const std::string& name : base.names()) {
+    const std::uint64_t bytes = byte_size(base, name, merger.dtype(name, dtype));
+    if (filled > 0 && filled + bytes > shard_bytes) {
+      shards.emplace_back();
+      filled = 0;
+    }
+    shards.back().push_back(name);
+    filled += bytes;
+    total += bytes;
+  }
+
+  OrderedJson index;
+  index["metadata"]["total_size"] = total;
+  index["weight_map"] = OrderedJson::object();
+  for (std::size_t i = 0; i < shards.size(); ++i) {
+    const std::string file =
+        shards.size() == 1 ? "model.safetensors" : shard_name(i, shards.size());
+    std::vector<std::pair<std::string, torch::Tensor>> tensors;
+    for (const std::string& name : shards[i]) {
+      tensors.emplace_back(name, merger.tensor(name, merger.dtype(name, dtype)));
+      index["weight_map"][name] = file;
+    }
+    save_safetensors(directory / file, tensors, {}, dtype);
+    report(
+        progress,
+        {"writing merged weights",
+         static_cast<std::int64_t>(i + 1),
+         static_cast<std::int64_t>(shards.size()),
+         "files",
+         ""});
+  }
+  if (shards.size() > 1) {
+    write_json(directory / "model.safetensors.index.json", index);
+  }
+  return merger.counts();
+}
+
+} // namespace errata::peft

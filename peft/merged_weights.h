@@ -1,0 +1,34 @@
+#pragma once
+
+#include "core/base/progress.h"
+#include "core/weight_files.h"
+#include "peft/adapter.h"
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <vector>
+
+namespace errata::peft {
+
+struct MergeCounts {
+  std::int64_t modules = 0;
+  std::int64_t changed_entries = 0;
+  std::int64_t rounded_back = 0;
+  bool all_float32 = true; ///< every merged matrix was written in float32
+};
+
+/// Writes the tensors of `base` with the adapters' deltas added into `directory`: one file, or
+/// shards of at most `shard_bytes` with an index. One shard's merged matrices are in memory at a
+/// time; the rest goes from the mapped base straight to the file. `kCorrupt` when a merged matrix
+/// is not finite.
+MergeCounts write_merged_weights(
+    const WeightFiles& base,
+    const std::vector<std::unique_ptr<Adapter>>& adapters,
+    const std::filesystem::path& directory,
+    std::optional<torch::Dtype> dtype,
+    std::uint64_t shard_bytes,
+    const ProgressCallback& progress);
+
+} // namespace errata::peft

@@ -1,0 +1,324 @@
+#include "core/base/files.h"
+#include "core/base/json.h"
+#include "core/safetensors.h"
+#include "peft/adapter.h"
+#include "tests/peft/tiny_decoder.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/seeding_test.h"
+#include "tests/support/temporary_directory.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace errata::peft {
+namespace {
+
+using testing_support::expect_error;
+using testing_support::log_probabilities;
+using testing_support::TemporaryDirectory;
+using testing_support::tiny_decoder;
+
+namespace fs = std::filesystem;
+
+using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+
+class SaveLoadTest : public testing_support::SeedingTest {
+ protected:
+  // A filled adapter on q_proj and down_proj of layers 1 and 2, rank 3, one module of rank 2.
+  std::unique_ptr<Adapter> make(Decoder& model, bool rslora = false) {
+    AdapterConfig config;
+    config.r = 3;
+    config.lora_alpha = 5.5;
+    config.use_rslora = rslora;
+    config.target_modules = {"q_proj", "down_proj"};
+    config.layers_to_transform = {1, 2};
+    config.rank_pattern = {{"1.mlp.down_proj", 2}};
+    config.alpha_pattern = {{"q_proj", 7}};
+    auto adapter = attach_lora(model, config, 1);
+    const torch::NoGradGuard no_grad;
+    for (auto [name, tensor] : adapter->named_parameters()) {
+      tensor.normal_(0, 0.3);
+    }
+    return adapter;
+  }
+
+  void change_config(const std::function<void(Json&)>& change) {
+    Json config = read_json(directory() / "adapter_config.json");
+    change(config);
+    write_file(directory() / "adapter_config.json", config.dump());
+  }
+
+  // Rewrites the tensors of the saved adapter.
+  void change_tensors(const std::function<void(NamedTensors&)>& change) {
+    NamedTensors tensors;
+    {
+      const SafetensorsFile file(directory() / "adapter_model.safetensors");
+      for (const std::string& name : file.names()) {
+        tensors.emplace_back(name, file.tensor(name).clone());
+      }
+    }
+    change(tensors);
+    save_safetensors(directory() / "adapter_model.safetensors", tensors);
+  }
+
+  void rename_tensors(const std::string& from, const std::string& to) {
+    change_tensors([&](NamedTensors& tensors) {
+      for (auto& [name, tensor] : tensors) {
+        if (name.starts_with(from)) {
+          name = to + name.substr(from.size());
+        }
+      }
+    });
+  }
+
+  void expect_load_error(ErrorCode code, const std::vector<std::string>& parts) {
+    expect_error(code, parts, [&] { load_adapter(model_, directory()); });
+  }
+
+  fs::path directory() const { return temporary_ / "adapter"; }
+
+  Decoder model_ = tiny_decoder(3);
+  TemporaryDirectory temporary_;
+};
+
+constexpr const char* kPrefix = "base_model.model.model.layers.";
+
+TEST_F(SaveLoadTest, RoundTripKeepsEveryBit) {
+  for (const bool rslora : {false, true}) {
+    auto adapter = make(model_, rslora);
+    const torch::Tensor expected = log_probabilities(model_);
+    save_adapter(*adapter, directory(), {{"errata.method", "lora"}});
+    const auto saved = adapter->named_parameters();
+    adapter.reset();
+    const auto loaded = load_adapter(model_, directory());
+    EXPECT_TRUE(torch::equal(log_probabilities(model_), expected));
+    const auto read = loaded->named_parameters();
+    ASSERT_EQ(read.size(), saved.size());
+    for (std::size_t i = 0; i < saved.size(); ++i) {
+      EXPECT_EQ(read[i].first, saved[i].first);
+      EXPECT_TRUE(torch::equal(read[i].second, saved[i].second)) << read[i].first;
+    }
+    EXPECT_EQ(loaded->config().use_rslora, rslora);
+    EXPECT_EQ(loaded->first_layer(), 1);
+  }
+  const SafetensorsFile file(directory() / "adapter_model.safetensors");
+  EXPECT_EQ(file.metadata().at("errata.method"), "lora");
+  EXPECT_TRUE(file.metadata().contains("errata.version"));
+  EXPECT_TRUE(file.has(std::string(kPrefix) + "1.self_attn.q_proj.lora_A.weight"));
+}
+
+TEST_F(SaveLoadTest, ConfigHasFewOldKeysAndNoPath) {
+  save_adapter(*make(model_), directory());
+  const Json config = read_json(directory() / "adapter_config.json");
+  EXPECT_EQ(config.at("peft_type"), "LORA");
+  EXPECT_EQ(config.at("layers_to_transform"), (std::vector<int>{1, 2}));
+  EXPECT_TRUE(config.at("base_model_name_or_path").is_null());
+  EXPECT_FALSE(config.contains("use_rslora"));
+  EXPECT_FALSE(config.contains("errata_type"));
+}
+
+TEST_F(SaveLoadTest, DeltaRoundTrip) {
+  const torch::Tensor change = torch::randn({24, 40}) * 0.1;
+  const std::string module = "model.layers.2.mlp.down_proj";
+  auto adapter = attach_delta(model_, {{module, change}});
+  const torch::Tensor expected = log_probabilities(model_);
+  save_adapter(*adapter, directory());
+  adapter.reset();
+  const auto loaded = load_adapter(model_, directory());
+  EXPECT_EQ(loaded->config().peft_type, "DELTA");
+  EXPECT_TRUE(torch::equal(loaded->delta(module), change));
+  EXPECT_TRUE(torch::equal(log_probabilities(model_), expected));
+}
+
+TEST_F(SaveLoadTest, SavingReplacesAnOlderAdapterAndKeepsOtherFiles) {
+  fs::create_directories(directory());
+  write_file(directory() / "README.md", "mine");
+  write_file(directory() / "adapter_config.json", "{}");
+  save_adapter(*make(model_), directory());
+  EXPECT_EQ(read_file(directory() / "README.md"), "mine");
+  EXPECT_NO_THROW(load_adapter(model_, directory()));
+}
+
+TEST_F(SaveLoadTest, FullDiskLeavesNothingBehind) {
+  const auto adapter = make(model_);
+  const fs::path deep = temporary_ / "new" / "deeper";
+  for (const std::int64_t bytes : {0, 100, 4000}) {
+    set_disk_limit_for_testing(bytes);
+    expect_error(ErrorCode::kIo, {"No space left"}, [&] { save_adapter(*adapter, deep); });
+    set_disk_limit_for_testing(-1);
+    EXPECT_TRUE(fs::is_empty(temporary_.path())) << bytes;
+  }
+  save_adapter(*adapter, directory());
+  const std::string before = read_file(directory() / "adapter_model.safetensors");
+  set_disk_limit_for_testing(100);
+  expect_error(ErrorCode::kIo, {"No space left"}, [&] { save_adapter(*adapter, directory()); });
+  set_disk_limit_for_testing(-1);
+  EXPECT_EQ(read_file(directory() / "adapter_model.safetensors"), before);
+}
+
+TEST_F(SaveLoadTest, OtherModulePathsAreUnderstood) {
+  auto adapter = make(model_);
+  const torch::Tensor expected = log_probabilities(model_);
+  for (const std::string prefix :
+       {"base_model.model.layers.",
+        "base_model.model.model.language_model.layers.",
+        "base_model.model.language_model.model.layers.",
+        "base_model.model.model.model.layers."}) {
+    save_adapter(*make(model_), directory());
+    save_adapter(*adapter, directory());
+    adapter->set_enabled(false);
+    rename_tensors(kPrefix, prefix);
+    // PEFT's default layer pattern wants a component in front of `layers`.
+    change_config([](Json& config) { config["layers_pattern"] = "layers"; });
+    const auto loaded = load_adapter(model_, directory());
+    EXPECT_TRUE(torch::equal(log_probabilities(model_), expected)) << prefix;
+    loaded->set_enabled(false);
+    adapter->set_enabled(true);
+  }
+}
+
+// A selection that holds under the file's names only is written out when read.
+TEST_F(SaveLoadTest, ExpressionsOverOtherPathsBecomeLists) {
+  auto adapter = make(model_);
+  save_adapter(*adapter, directory());
+  const auto modules = adapter->modules();
+  rename_tensors(kPrefix, "base_model.model.language_model.model.layers.");
+  change_config([](Json& config) {
+    config["target_modules"] = R"(language_model\.model\.layers\.[12]\..*(q_proj|down_proj))";
+    config["layers_to_transform"] = nullptr;
+    config["rank_pattern"] = {{R"(language_model.model.layers.1.mlp.down_proj)", 2}};
+  });
+  adapter.reset();
+  const auto loaded = load_adapter(model_, directory());
+  EXPECT_EQ(loaded->modules(), modules);
+  EXPECT_EQ(match_targets(model_, loaded->config()), modules);
+  EXPECT_EQ(module_rank(loaded->config(), "model.layers.1.mlp.down_proj"), 2);
+  EXPECT_EQ(module_rank(loaded->config(), "model.layers.2.mlp.down_proj"), 3);
+}
+
+TEST_F(SaveLoadTest, StoredBaseMatricesAreIgnoredAndTrainedOnesRefused) {
+  save_adapter(*make(model_), directory());
+  change_tensors([](NamedTensors& tensors) {
+    tensors.emplace_back("base_model.model.lm_head.base_layer.weight", torch::zeros({50, 24}));
+  });
+  EXPECT_NO_THROW(load_adapter(model_, directory()));
+  change_tensors([](NamedTensors& tensors) {
+    tensors.emplace_back(
+        "base_model.model.model.embed_tokens.lora_embedding_A", torch::zeros({3, 50}));
+  });
+  expect_load_error(ErrorCode::kUnsupported, {"embed_tokens.lora_embedding_A"});
+}
+
+TEST_F(SaveLoadTest, TensorsMustFitExactly) {
+  const auto damaged = [&](const std::function<void(NamedTensors&)>& change) {
+    save_adapter(*make(model_), directory());
+    change_tensors(change);
+  };
+  const auto named = [](const std::string& part) {
+    return [part](const auto& entry) { return entry.first.find(part) != std::string::npos; };
+  };
+  damaged([&](NamedTensors& tensors) { // half a pair
+    std::erase_if(tensors, named("1.self_attn.q_proj.lora_B"));
+  });
+  expect_load_error(
+      ErrorCode::kCorrupt,
+      {"adapter_model.safetensors", "model.layers.1.self_attn.q_proj.lora_B.weight is missing"});
+  damaged([&](NamedTensors& tensors) {
+    std::find_if(tensors.begin(), tensors.end(), named("2.mlp.down_proj.lora_A"))->second =
+        torch::zeros({4, 40});
+  });
+  expect_load_error(ErrorCode::kCorrupt, {"2.mlp.down_proj.lora_A.weight", "[4, 40]", "[3, 40]"});
+  damaged([&](NamedTensors& tensors) {
+    tensors.emplace_back(
+        std::string(kPrefix) + "0.self_attn.q_proj.lora_A.weight", torch::zeros({3, 24}));
+  });
+  expect_load_error(ErrorCode::kCorrupt, {"layers.0.self_attn.q_proj.lora_A.weight is unexpected"});
+  damaged([&](NamedTensors& tensors) { tensors.emplace_back("stray", torch::zeros({1})); });
+  expect_load_error(ErrorCode::kCorrupt, {"stray", "base_model.model."});
+  damaged([&](NamedTensors& tensors) { tensors[0].second.view(-1)[0] = NAN; });
+  expect_load_error(ErrorCode::kCorrupt, {"not finite"});
+  damaged([&](NamedTensors& tensors) {
+    for (int i = 0; i < 25; ++i) {
+      tensors.emplace_back(
+          std::string(kPrefix) + std::to_string(30 + i) + ".mlp.x.lora_A.weight",
+          torch::zeros({1}));
+    }
+  });
+  expect_load_error(ErrorCode::kCorrupt, {"and 5 more"});
+}
+
+TEST_F(SaveLoadTest, ConfigKeysThatChangeTheMeaningAreRefused) {
+  save_adapter(*make(model_), directory());
+  const Json saved = read_json(directory() / "adapter_config.json");
+  const auto with = [&](const char* key, const Json& value) {
+    change_config([&](Json& config) {
+      config = saved;
+      config[key] = value;
+    });
+  };
+  const std::vector<std::pair<const char*, Json>> refused = {
+      {"use_dora", true},
+      {"modules_to_save", {"lm_head"}},
+      {"bias", "all"},
+      {"lora_bias", true},
+      {"init_lora_weights", "pissa_niter_4"},
+      {"layer_replication", {{0, 1}}},
+      {"trainable_token_indices", {1}},
+      {"task_type", "SEQ_CLS"},
+      {"a_key_of_the_future", 3},
+      {"peft_type", "IA3"}};
+  for (const auto& [key, value] : refused) {
+    with(key, value);
+    expect_load_error(
+        ErrorCode::kUnsupported,
+        {"adapter_config.json", value.is_string() ? value.get<std::string>() : key});
+  }
+  const std::vector<std::pair<const char*, Json>> harmless = {
+      {"a_key_of_the_future", nullptr},
+      {"loftq_config", Json::object()},
+      {"megatron_core", "megatron.core"},
+      {"qalora_group_size", 16},
+      {"peft_version", "0.21.2"},
+      {"init_lora_weights", "gaussian"},
+      {"inference_mode", false},
+      {"use_dora", false}};
+  for (const auto& [key, value] : harmless) {
+    with(key, value);
+    EXPECT_NO_THROW(load_adapter(model_, directory())) << key;
+  }
+  with("r", 0);
+  expect_load_error(ErrorCode::kCorrupt, {"rank"});
+  with("target_modules", 3);
+  expect_load_error(ErrorCode::kCorrupt, {"target_modules"});
+  with("target_modules", ".*q_proj"); // together with layers_to_transform
+  expect_load_error(ErrorCode::kCorrupt, {"adapter_config.json", "layers_to_transform"});
+}
+
+TEST_F(SaveLoadTest, OtherKindsAndMissingFilesAreNamed) {
+  expect_load_error(ErrorCode::kNotFound, {"adapter"});
+  save_adapter(*make(model_), directory());
+  const auto with_config = [&](const char* text) {
+    write_file(directory() / "adapter_config.json", text);
+  };
+  with_config(R"({"fine_tune_type": "lora"})");
+  expect_load_error(ErrorCode::kUnsupported, {"mlx-lm"});
+  with_config(R"({"mh_adapter": true})");
+  expect_load_error(ErrorCode::kUnsupported, {"adapter-hub"});
+  with_config(R"({"errata_type": "BOTTLENECK", "format": 1})");
+  expect_load_error(ErrorCode::kUnsupported, {"BOTTLENECK"});
+  with_config(R"({"some": 1, "thing": 2})");
+  expect_load_error(ErrorCode::kCorrupt, {"some, thing"});
+  with_config("{");
+  expect_load_error(ErrorCode::kCorrupt, {"adapter_config.json"});
+  fs::rename(directory() / "adapter_model.safetensors", directory() / "adapter_model.bin");
+  with_config(R"({"peft_type": "LORA"})");
+  expect_load_error(ErrorCode::kUnsupported, {"adapter_model.bin", "safe_serialization"});
+  fs::remove(directory() / "adapter_model.bin");
+  expect_load_error(ErrorCode::kNotFound, {"adapter_model.safetensors"});
+  fs::create_directories(directory() / "second");
+  fs::rename(directory() / "adapter_config.json", directory() / "second" / "adapter_config.json");
+  expect_load_error(ErrorCode::kNotFound, {"did you mean", "second"});
+}
+
+} // namespace
+} // namespace errata::peft

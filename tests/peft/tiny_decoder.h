@@ -1,0 +1,53 @@
+#pragma once
+
+#include "core/decoder.h"
+#include "core/packed_batch.h"
+
+#include <cstdint>
+#include <vector>
+
+namespace errata::testing_support {
+
+/// A random decoder with Gemma 3's features in odd sizes: 12 layers, so that layer numbers have one
+/// and two digits.
+inline Decoder tiny_decoder(std::int64_t num_layers = 12, torch::Dtype dtype = torch::kFloat32) {
+  DecoderConfig config;
+  config.model_type = "gemma3_text";
+  config.vocab_size = 50;
+  config.hidden_size = 24;
+  config.intermediate_size = 40;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 8;
+  config.max_positions = 64;
+  config.query_scale = 0.35;
+  config.embedding_scale = 4.9;
+  config.norm_adds_one = true;
+  config.sandwich_norms = true;
+  config.qk_norm = true;
+  config.tie_word_embeddings = true;
+  for (std::int64_t i = 0; i < num_layers; ++i) {
+    config.layers.push_back({i % 2 == 0 ? 4 : 0, RopeConfig{}});
+  }
+  torch::manual_seed(1);
+  Decoder decoder(config, torch::TensorOptions().dtype(dtype));
+  decoder->initialise(0.1);
+  for (auto& parameter : decoder->parameters()) {
+    parameter.requires_grad_(false);
+  }
+  return decoder;
+}
+
+inline PackedBatch tiny_batch() {
+  const std::vector<std::vector<std::int32_t>> sequences{{2, 7, 9, 11, 30}, {2, 40, 3}, {2, 1, 49}};
+  return pack(sequences);
+}
+
+/// Log-probabilities of the whole vocabulary at each row [rows, vocab], float32.
+inline torch::Tensor log_probabilities(Decoder& decoder) {
+  const torch::NoGradGuard no_grad;
+  const torch::Tensor logits = decoder->logits(decoder->hidden(tiny_batch()));
+  return torch::log_softmax(logits.to(torch::kFloat32), -1);
+}
+
+} // namespace errata::testing_support
