@@ -19,11 +19,13 @@ constexpr std::array<std::string_view, 3> kInverseFrames = {
     "Name {s}.", "What is {s} called?", "Which is {s}?"};
 /// Fewer questions than this would leave none to train on beside the held-out one.
 constexpr std::size_t kLeastQuestions = 2;
+/// The same where another relation asks for the same facts and holds out a question too.
+constexpr std::size_t kLeastSharedQuestions = 3;
 
 /// `head_of_state` -> "head of state"
 std::string spoken_name(std::string name) {
   std::replace(name.begin(), name.end(), '_', ' ');
-  return name;
+  return name.ends_with(" of") ? name.substr(0, name.size() - 3) : name;
 }
 
 Relation with_fallbacks(Relation relation) {
@@ -32,8 +34,10 @@ Relation with_fallbacks(Relation relation) {
     relation.statements.push_back(
         relation.step.empty() ? sentence_case(noun) + " is {o}." : relation.step);
   }
-  for (const std::string& question : {"What is " + noun + "?", "Name " + noun + "."}) {
-    if (relation.questions.size() < kLeastQuestions &&
+  const std::size_t least = relation.inverse.empty() ? kLeastQuestions : kLeastSharedQuestions;
+  for (const std::string& question :
+       {"What is " + noun + "?", "Name " + noun + ".", "Which is " + noun + "?"}) {
+    if (relation.questions.size() < least &&
         std::find(relation.questions.begin(), relation.questions.end(), question) ==
             relation.questions.end()) {
       relation.questions.push_back(question);
@@ -155,16 +159,39 @@ std::string Wordings::held_out_question(
   return all[held_out_index(subject, relation_name, {}, all.size())];
 }
 
+std::string Wordings::partner(const std::string& relation_name) const {
+  const Relation& words = relation(relation_name);
+  if (words.inverse.empty() || words.inverse == words.name) {
+    return {};
+  }
+  const auto other = relations_.find(words.inverse);
+  if (other == relations_.end()) {
+    return {};
+  }
+  if (is_inverse(relation_name)) {
+    return words.inverse;
+  }
+  return other->second.inverse_noun.empty() ? std::string()
+                                            : concat(words.inverse, datasets::kInverseSuffix);
+}
+
 std::vector<std::string> Wordings::training_questions(
     const std::string& subject, const std::string& relation_name) const {
   std::vector<std::string> all = questions(subject, relation_name);
   const std::size_t held = held_out_index(subject, relation_name, {}, all.size());
   all.erase(all.begin() + static_cast<std::ptrdiff_t>(held));
+  if (const std::string other = partner(relation_name); !other.empty()) {
+    std::erase(all, held_out_question(subject, other));
+  }
   return all;
 }
 
 std::string Wordings::training_question(
     const std::string& subject, const std::string& relation_name, Random& random) const {
+  if (!partner(relation_name).empty()) {
+    const std::vector<std::string> all = training_questions(subject, relation_name);
+    return random.choice(all);
+  }
   const Relation& words = relation(relation_name);
   const bool inverse = is_inverse(relation_name);
   const std::size_t count = question_count(words, inverse);

@@ -35,7 +35,8 @@ class Wordings {
   /// All questions for the object of (subject, relation); an inverse asks through `inverse_noun`.
   std::vector<std::string> questions(const std::string& subject, const std::string& relation) const;
   std::string held_out_question(const std::string& subject, const std::string& relation) const;
-  /// `questions` without the held-out one. Empty only for a relation with a single question.
+  /// `questions` without the held-out one, and without the one held out for the same fact in the
+  /// relation that holds it the other way round (both may ask in the same words). Never empty.
   std::vector<std::string> training_questions(
       const std::string& subject, const std::string& relation) const;
   /// One of the training questions without making the others.
@@ -78,6 +79,9 @@ class Wordings {
 
  private:
   const datasets::Relation& relation(const std::string& name) const;
+  /// The other form in which the same look-up is asked: `leads_government_of` for
+  /// `head_of_government^-1` and the other way round. Empty when there is none.
+  std::string partner(const std::string& relation_name) const;
 
   std::map<std::string, datasets::Relation, std::less<>> relations_;
 };
