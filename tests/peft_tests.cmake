@@ -1,5 +1,12 @@
 errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/attach_test.cpp
+  peft/export_test.cpp
   peft/lora_function_test.cpp
   peft/save_load_test.cpp
   peft/select_test.cpp)
+
+errata_add_tests(peft_interop TORCH LABEL interop LIBRARIES errata::peft SOURCES
+  peft/peft_interop_test.cpp)
+
+errata_add_tests(export_command TORCH LABEL integration LIBRARIES errata::cli SOURCES
+  cli/export_test.cpp)

@@ -1,0 +1,147 @@
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "core/device.h"
+#include "peft/export.h"
+
+#include <CLI/CLI.hpp>
+
+#include <ostream>
+
+namespace errata::cli {
+namespace {
+
+struct ExportFlags {
+  std::string to;
+  std::string out;
+  std::int64_t rank = 0;
+  double shard_gigabytes = 5.0;
+  bool force = false;
+};
+
+peft::ExportOptions export_options(
+    const ExportFlags& flags, const CommonOptions& common, const Streams& streams) {
+  peft::ExportOptions options;
+  options.device = parse_device(common.device);
+  if (common.dtype != "auto") {
+    options.dtype = parse_dtype(common.dtype, options.device);
+  }
+  if (flags.rank > 0) {
+    options.rank = flags.rank;
+  }
+  options.shard_bytes = static_cast<std::uint64_t>(flags.shard_gigabytes * 1e9);
+  options.force = flags.force;
+  options.progress = common.progress_callback(streams);
+  return options;
+}
+
+double share(std::int64_t part, std::int64_t whole) {
+  return whole == 0 ? 0.0 : static_cast<double>(part) / static_cast<double>(whole);
+}
+
+OrderedJson result_json(const ExportFlags& flags, const peft::ExportResult& result) {
+  OrderedJson json;
+  json["to"] = flags.to;
+  json["out"] = flags.out;
+  json["files"] = OrderedJson::array();
+  for (const peft::ExportedFile& file : result.files) {
+    json["files"].push_back({{"name", file.name}, {"bytes", file.bytes}, {"sha256", file.sha256}});
+  }
+  json["modules"] = result.modules;
+  if (flags.to == "merged") {
+    json["changed_entries"] = result.changed_entries;
+    json["rounded_back"] = share(result.rounded_back, result.changed_entries);
+  }
+  if (flags.rank > 0) {
+    json["truncation_error"] = result.truncation_error;
+  }
+  json["self_check"] = {
+      {"max_logprob_difference", result.self_check.max_difference},
+      {"tolerance", result.self_check.tolerance},
+      {"positions", result.self_check.positions}};
+  return json;
+}
+
+void print_readable(std::ostream& out, const ExportFlags& flags, const peft::ExportResult& result) {
+  out << "wrote " << flags.out << '\n';
+  for (const peft::ExportedFile& file : result.files) {
+    out << "  " << file.name << "  " << file.bytes << " bytes\n";
+  }
+  out << result.modules << " weight matrices changed";
+  if (flags.to == "merged") {
+    out << "; " << 100 * share(result.rounded_back, result.changed_entries)
+        << " % of the changed entries rounded back to the base's value";
+  }
+  out << "\nself-check: log-probabilities differ by at most " << result.self_check.max_difference
+      << " at " << result.self_check.positions << " positions (tolerance "
+      << result.self_check.tolerance << ")\n";
+  if (flags.rank > 0) {
+    out << "truncated to rank " << flags.rank << ": " << 100 * result.truncation_error
+        << " % of the change was dropped (Frobenius norm)\n";
+  }
+}
+
+void run_export(
+    const ExportFlags& flags,
+    const ModelOptions& model,
+    const CommonOptions& common,
+    const Streams& streams) {
+  ERRATA_CHECK(
+      flags.to == "peft" || flags.to == "merged",
+      ErrorCode::kUnsupported,
+      "--to ",
+      flags.to,
+      " is not in this version; use --to merged, which every program loads");
+  ERRATA_CHECK(!model.adapters.empty(), ErrorCode::kInvalidArgument, "--adapter is missing");
+  ERRATA_CHECK(
+      flags.to == "merged" || model.adapters.size() == 1,
+      ErrorCode::kInvalidArgument,
+      "--to peft takes one --adapter, ",
+      model.adapters.size(),
+      " are given; use --to merged to add them up");
+  ERRATA_CHECK(
+      flags.to == "merged" || common.dtype != "bfloat16",
+      ErrorCode::kInvalidArgument,
+      "--to peft writes float32, as the adapter was trained; drop --dtype");
+  const peft::ExportOptions options = export_options(flags, common, streams);
+  const peft::ExportResult result =
+      flags.to == "merged"
+          ? peft::export_merged(
+                model.model, {model.adapters.begin(), model.adapters.end()}, flags.out, options)
+          : peft::export_peft(model.model, model.adapters.front(), flags.out, options);
+  if (common.json) {
+    print_json(streams.out, result_json(flags, result));
+  } else {
+    print_readable(streams.out, flags, result);
+  }
+}
+
+} // namespace
+
+void add_export(CLI::App& app, const Streams& streams) {
+  CLI::App* command = app.add_subcommand("export", "Hands an adapter to another program");
+  const auto common = add_common(*command);
+  const auto model = add_model_options(*command);
+  const auto flags = std::make_shared<ExportFlags>();
+  command->add_option("--to", flags->to, "peft: adapter directory; merged: whole model (HF)")
+      ->required()
+      ->check(CLI::IsMember({"peft", "merged", "gguf", "mlx"}));
+  command->add_option("--out", flags->out, "Directory to write")->required();
+  command
+      ->add_option("--rank", flags->rank, "Truncate an exact difference to this rank (--to peft)")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{65536}));
+  command->add_option("--shard-size", flags->shard_gigabytes, "Gigabytes a weight file")
+      ->check(CLI::Range(0.001, 1000.0))
+      ->capture_default_str();
+  command->add_flag("--force", flags->force, "Replace an earlier export in --out");
+  command->footer(
+      "Without --dtype a merged model keeps its base's dtype.\n"
+      "Examples:\n"
+      "  errata export --model models/lab --adapter out/run/adapter --to merged --out out/merged\n"
+      "  errata export --model models/lab --adapter out/run/adapter --to peft --out out/peft");
+  command->callback([=] { run_export(*flags, *model, *common, streams); });
+}
+
+} // namespace errata::cli

@@ -1,0 +1,125 @@
+"""Independent judge of adapters: the peft library on a random Gemma 3 model.
+
+    peft_judge.py make-model DIR            writes a random checkpoint
+    peft_judge.py make-adapter MODEL DIR NAME   writes an adapter as PEFT does
+    peft_judge.py score MODEL ADAPTER       prints log-probabilities of fixed tokens as JSON
+    peft_judge.py score-merged MODEL        the same without an adapter
+    peft_judge.py select FILE               prints what each config of FILE selects
+"""
+
+import json
+import sys
+import warnings
+
+warnings.filterwarnings("ignore")
+
+import torch  # noqa: E402
+from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
+from peft.tuners.tuners_utils import check_target_module_exists  # noqa: E402
+from peft.utils.other import get_pattern_key  # noqa: E402
+from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig  # noqa: E402
+
+TOKENS = [2, 17, 5, 44, 9, 61, 30, 3, 3, 58, 12, 40]
+
+ADAPTERS = {
+    "lora": dict(r=4, lora_alpha=6, target_modules=["q_proj", "v_proj"]),
+    "rslora": dict(r=9, lora_alpha=6, use_rslora=True, target_modules="all-linear"),
+    "patterns": dict(
+        r=4,
+        lora_alpha=6,
+        target_modules=["q_proj", "down_proj", "mlp.up_proj"],
+        layers_to_transform=[1, 2],
+        rank_pattern={"layers.1.mlp.down_proj": 7, "q_proj": 2},
+        alpha_pattern={"up_proj": 3, "mlp.*": 11},
+    ),
+    "expression": dict(r=3, lora_alpha=4, target_modules=r".*\.[02]\..*(k|gate)_proj"),
+    "excluded": dict(
+        r=3, lora_alpha=4, target_modules=["o_proj"], exclude_modules=["1.self_attn.o_proj"]
+    ),
+}
+
+
+def load(path):
+    return AutoModelForCausalLM.from_pretrained(
+        path, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+
+
+def make_model(path):
+    torch.manual_seed(3)
+    config = Gemma3TextConfig(
+        vocab_size=70,
+        hidden_size=24,
+        intermediate_size=40,
+        num_hidden_layers=3,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=8,
+        max_position_embeddings=64,
+        sliding_window=5,
+        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+        query_pre_attn_scalar=11,
+        initializer_range=0.2,
+        pad_token_id=0,
+        eos_token_id=1,
+        bos_token_id=2,
+    )
+    Gemma3ForCausalLM(config).to(torch.float32).save_pretrained(path)
+
+
+def make_adapter(model, path, name):
+    torch.manual_seed(4)
+    adapted = get_peft_model(load(model), LoraConfig(task_type="CAUSAL_LM", **ADAPTERS[name]))
+    for key, parameter in adapted.named_parameters():
+        if "lora_" in key:
+            torch.nn.init.normal_(parameter, std=0.2)
+    adapted.save_pretrained(path)
+
+
+def score(model):
+    with torch.no_grad():
+        logits = model(torch.tensor([TOKENS])).logits[0]
+    logprobs = torch.log_softmax(logits.float(), -1)
+    print(json.dumps([logprobs[i, t].item() for i, t in enumerate(TOKENS[1:])]))
+
+
+def score_adapter(model, adapter):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        adapted = PeftModel.from_pretrained(load(model), adapter)
+    missing = [str(w.message) for w in caught if "missing" in str(w.message).lower()]
+    assert not missing, missing
+    score(adapted.eval())
+
+
+def select(path):
+    with open(path, encoding="utf-8") as file:
+        cases = json.load(file)
+    answers = []
+    for config_json in cases["configs"]:
+        config = LoraConfig(**config_json)
+        # A plain list: peft turns lists into sets, which does not matter for matching.
+        selected = [p for p in cases["paths"] if check_target_module_exists(config, p) is True
+                    or type(check_target_module_exists(config, p)).__name__ == "Match"]
+        ranks = [config.rank_pattern.get(get_pattern_key(config.rank_pattern, p), config.r)
+                 for p in selected]
+        answers.append({"selected": selected, "ranks": ranks})
+    print(json.dumps(answers))
+
+
+def main(command, *arguments):
+    if command == "make-model":
+        make_model(*arguments)
+    elif command == "make-adapter":
+        make_adapter(*arguments)
+    elif command == "score":
+        score_adapter(*arguments)
+    elif command == "score-merged":
+        score(load(*arguments))
+    elif command == "select":
+        select(*arguments)
+    else:
+        raise SystemExit(f"unknown command {command}")
+
+
+main(*sys.argv[1:])
