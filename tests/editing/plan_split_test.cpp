@@ -59,6 +59,7 @@ class SplitCheck {
     forbid_questions();
     forbid_chains();
     forbid_kept();
+    forbid_kept_history();
   }
 
   void run() {
@@ -143,6 +144,23 @@ class SplitCheck {
       for (const std::string& question : words_.questions(hop.subject, hop.relation)) {
         kept_questions_.insert(direct_prompt(question));
         kept_questions_.insert(reasoning_prompt(question));
+      }
+    }
+  }
+
+  /// Past years of slots on the kept side are not rehearsed in any wording.
+  void forbid_kept_history() {
+    for (const HistoryItem& item : plan_.history) {
+      if (item.trained) {
+        continue;
+      }
+      for (const std::string& statement : words_.dated_statements(item.fact, item.year)) {
+        kept_statements_.insert("Fact: " + statement);
+      }
+      const Hop& slot = item.fact;
+      for (const std::string& question :
+           words_.dated_questions(slot.subject, slot.relation, item.year)) {
+        kept_questions_.insert(direct_prompt(question));
       }
     }
   }

@@ -42,27 +42,26 @@ Fact fact(
 std::vector<Relation> guild_relations() {
   Relation master;
   master.name = "master";
-  master.statements = {"{o} is the master of the {s}.", "The master of the {s} is {o}."};
-  master.questions = {
-      "Who is the master of the {s}?", "Who heads the {s}?", "Name the {s}'s master."};
-  master.noun = {"the master of the {s}", "the head of the {s}"};
+  master.statements = {"{o} is the master of {s}.", "The master of {s} is {o}."};
+  master.questions = {"Who is the master of {s}?", "Who heads {s}?", "Name {s}'s master."};
+  master.noun = {"the master of {s}", "the head of {s}"};
   master.inverse_noun = {"the guild that {o} heads", "the guild whose master is {o}"};
   master.inverse = "master_of";
-  master.step = "The master of the {s} is {o}.";
-  master.dated_statements = {"In {t}, the master of the {s} was {o}."};
-  master.dated_questions = {"Who was the master of the {s} in {t}?", "Who headed the {s} in {t}?"};
+  master.step = "The master of {s} is {o}.";
+  master.dated_statements = {"In {t}, the master of {s} was {o}."};
+  master.dated_questions = {"Who was the master of {s} in {t}?", "Who headed {s} in {t}?"};
   Relation master_of;
   master_of.name = "master_of";
-  master_of.statements = {"{s} is master of the {o}."};
+  master_of.statements = {"{s} is master of {o}."};
   master_of.questions = {"Which guild does {s} head?", "Of which guild is {s} the master?"};
   master_of.inverse = "master";
   Relation seat;
   seat.name = "seat";
-  seat.statements = {"The {s} has its seat in {o}."};
-  seat.questions = {"Where does the {s} have its seat?", "In which town sits the {s}?"};
-  seat.noun = {"the seat of the {s}"};
+  seat.statements = {"{s} has its seat in {o}."};
+  seat.questions = {"Where does {s} have its seat?", "In which town sits {s}?"};
+  seat.noun = {"the seat of {s}"};
   seat.inverse_noun = {"the guild with its seat in {o}"};
-  seat.step = "The seat of the {s} is {o}.";
+  seat.step = "The seat of {s} is {o}.";
   Relation river; // hardly described: everything else is made from its name
   river.name = "river";
   river.noun = {"the river of {s}"};
