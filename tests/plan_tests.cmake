@@ -1,6 +1,7 @@
 errata_add_tests(plan LIBRARIES errata::plan SOURCES
   editing/plan_edit_plan_test.cpp
   editing/plan_split_test.cpp
+  editing/plan_store_test.cpp
   editing/plan_support.cpp
   editing/plan_wordings_test.cpp
   editing/plan_world_test.cpp)
