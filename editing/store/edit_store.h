@@ -138,8 +138,10 @@ class EditStore {
   /// `2026-01-22T08:15:30Z`), 0 when there was none.
   std::int64_t change_at(std::string_view time) const;
 
-  /// An entity and the current facts about it. `kInvalidArgument` naming the nearest for an unknown
-  /// name; an alias finds its entity.
+  /// The canonical name of an entity given by its name or by an alias. `kInvalidArgument` naming
+  /// the nearest for an unknown one, and for an alias of several.
+  std::string resolve(std::string_view name) const;
+  /// An entity and the current facts about it; names are resolved.
   EntityView show(std::string_view name) const;
 
   /// Where the facts of a slot came from, every version, and the runs that carry them.

@@ -157,28 +157,34 @@ std::int64_t EditStore::change_at(std::string_view time) const {
   return row.integer(0);
 }
 
+std::string EditStore::resolve(std::string_view name) const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  if (state.entity_id(name)) {
+    return std::string(name);
+  }
+  const std::set<std::string> names = names_of_alias(state.database, name);
+  if (names.empty()) {
+    fail_unknown(state.database, name);
+  }
+  ERRATA_CHECK(
+      names.size() == 1,
+      ErrorCode::kInvalidArgument,
+      path().string(),
+      ": '",
+      name,
+      "' is another name of several, of '",
+      *names.begin(),
+      "' and '",
+      *names.rbegin(),
+      "' among them; give the full name");
+  return *names.begin();
+}
+
 EntityView EditStore::show(std::string_view name) const {
   State& state = *state_;
   const Snapshot snapshot(state.database);
-  std::string canonical(name);
-  if (!state.entity_id(name)) {
-    const std::set<std::string> names = names_of_alias(state.database, name);
-    if (names.empty()) {
-      fail_unknown(state.database, name);
-    }
-    ERRATA_CHECK(
-        names.size() == 1,
-        ErrorCode::kInvalidArgument,
-        path().string(),
-        ": '",
-        name,
-        "' is another name of several, of '",
-        *names.begin(),
-        "' and '",
-        *names.rbegin(),
-        "' among them; give the full name");
-    canonical = *names.begin();
-  }
+  const std::string canonical = resolve(name);
   EntityView view;
   view.entity.name = canonical;
   Query row = state.database.query(

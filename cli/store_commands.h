@@ -1,0 +1,47 @@
+#pragma once
+
+#include "cli/command.h"
+#include "editing/store/edit_store.h"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+// The subcommands of `errata store`, and what they share.
+
+namespace errata::cli {
+
+class TextTable;
+
+/// --store FILE and the common options of one subcommand.
+struct StoreCommand {
+  CLI::App* app;
+  std::shared_ptr<CommonOptions> common;
+  std::shared_ptr<std::string> store;
+
+  editing::EditStore open() const { return editing::EditStore::open(*store); }
+};
+
+StoreCommand add_store_command(
+    CLI::App& store, const std::string& name, const std::string& description);
+
+/// A day to look at, and what the store knew then: --recorded N (change) or TIME.
+std::optional<std::int64_t> known_change(
+    const editing::EditStore& store, const std::string& recorded);
+
+/// The date, or nothing for an empty text.
+std::optional<Date> optional_date(const std::string& text, const std::string& option);
+
+/// "2021-03", or "-" for an open bound.
+std::string date_cell(const std::optional<Date>& date);
+
+/// Columns subject, relation, object, from, to, source; acting holders are marked.
+TextTable fact_table();
+void add_row(TextTable& table, const datasets::Fact& fact);
+
+void add_store_files(CLI::App& store, const Streams& streams); ///< init import dump restore verify
+void add_store_facts(CLI::App& store, const Streams& streams); ///< add retract show as-of
+void add_store_history(CLI::App& store, const Streams& streams); ///< diff log conflicts blame
+
+} // namespace errata::cli
