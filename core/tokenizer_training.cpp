@@ -3,32 +3,28 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/tokenizer_json.h"
 
-#include <algorithm>
-#include <array>
+#include <sentencepiece_processor.h>
 #include <sentencepiece_trainer.h>
 #include <sstream>
-#include <string_view>
 #include <unordered_map>
 
 namespace errata {
 namespace {
 
-struct Symbol {
-  std::int32_t id;
-  const char* text;
-  bool special;
-};
-
-constexpr std::array<Symbol, 7> kSymbols = {{
-    {0, "<pad>", true},
-    {1, "<eos>", true},
-    {2, "<bos>", true},
-    {3, "<unk>", true},
-    {4, "<start_of_turn>", true},
-    {5, "<end_of_turn>", true},
-    {6, "\n", false},
-}};
+// Ids as Gemma has them.
+const std::vector<AddedToken>& symbols() {
+  static const std::vector<AddedToken> list = {
+      {0, "<pad>", true},
+      {1, "<eos>", true},
+      {2, "<bos>", true},
+      {3, "<unk>", true},
+      {4, "<start_of_turn>", true},
+      {5, "<end_of_turn>", true},
+      {6, "\n", false}};
+  return list;
+}
 
 // Lines in memory: the trainer would otherwise read a file.
 class Lines final : public sentencepiece::SentenceIterator {
@@ -69,10 +65,10 @@ std::unordered_map<std::string, std::string> trainer_settings(
       {"eos_id", "1"},
       {"bos_id", "2"},
       {"unk_id", "3"},
-      {"pad_piece", kSymbols[0].text},
-      {"eos_piece", kSymbols[1].text},
-      {"bos_piece", kSymbols[2].text},
-      {"unk_piece", kSymbols[3].text},
+      {"pad_piece", symbols()[0].content},
+      {"eos_piece", symbols()[1].content},
+      {"bos_piece", symbols()[2].content},
+      {"unk_piece", symbols()[3].content},
       {"user_defined_symbols", "<start_of_turn>,<end_of_turn>,\n"},
       {"minloglevel", "2"},
   };
@@ -80,9 +76,9 @@ std::unordered_map<std::string, std::string> trainer_settings(
 
 OrderedJson tokenizer_config() {
   OrderedJson added = OrderedJson::object();
-  for (const Symbol& symbol : kSymbols) {
+  for (const AddedToken& symbol : symbols()) {
     added[std::to_string(symbol.id)] = {
-        {"content", symbol.text},
+        {"content", symbol.content},
         {"lstrip", false},
         {"normalized", false},
         {"rstrip", false},
@@ -101,6 +97,22 @@ OrderedJson tokenizer_config() {
       {"pad_token", "<pad>"},
       {"tokenizer_class", "GemmaTokenizer"},
       {"unk_token", "<unk>"}};
+}
+
+// What the model file holds, for readers without SentencePiece.
+OrderedJson fast_tokenizer(const std::string& model) {
+  sentencepiece::SentencePieceProcessor processor;
+  ERRATA_CHECK(
+      processor.LoadFromSerializedProto(model).ok(),
+      ErrorCode::kInternal,
+      "the trained tokenizer cannot be read back");
+  std::vector<VocabularyPiece> pieces;
+  const auto count = static_cast<std::size_t>(processor.GetPieceSize());
+  for (std::size_t i = 0; i < count; ++i) {
+    const int id = static_cast<int>(i);
+    pieces.push_back({processor.IdToPiece(id), i >= symbols().size() && !processor.IsByte(id)});
+  }
+  return tokenizer_json(pieces, symbols(), symbols()[3].content, symbols()[2]);
 }
 
 } // namespace
@@ -124,6 +136,7 @@ void train_tokenizer(
       status.message());
   make_directories(directory);
   write_file(directory / "tokenizer.model", model);
+  write_json(directory / "tokenizer.json", fast_tokenizer(model));
   write_json(directory / "tokenizer_config.json", tokenizer_config());
 }
 

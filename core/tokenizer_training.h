@@ -16,8 +16,8 @@ struct TokenizerTrainingOptions {
 /// Trains a SentencePiece BPE vocabulary in Gemma's conventions on `texts` (split at line ends): no
 /// dummy prefix, no normalisation, digits one by one, byte fallback, <pad> 0, <eos> 1, <bos> 2,
 /// <unk> 3, and <start_of_turn>, <end_of_turn> and the line end as symbols of their own. Writes
-/// `<directory>/tokenizer.model` and a tokenizer_config.json with which transformers loads it as a
-/// GemmaTokenizer. The same texts give the same bytes.
+/// `<directory>/tokenizer.model`, and tokenizer.json and tokenizer_config.json with which
+/// transformers loads it as a GemmaTokenizer. The same texts give the same bytes.
 ///
 /// `kInvalidArgument` when the texts do not yield that many pieces.
 void train_tokenizer(
