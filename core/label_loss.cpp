@@ -1,5 +1,7 @@
 #include "core/label_loss.h"
 
+#include "core/autograd.h"
+
 #include <algorithm>
 
 namespace errata {
@@ -12,6 +14,11 @@ torch::Tensor weighted_sum(const torch::Tensor& values, const torch::Tensor& wei
 // KL(base || model) from log-probabilities, row by row: sum_v p_base (log p_base - log p).
 torch::Tensor kl_rows(const torch::Tensor& log_base, const torch::Tensor& log_model) {
   return (log_base.exp() * (log_base - log_model)).sum(1);
+}
+
+torch::Tensor float_logits(Decoder& model, const torch::Tensor& hidden) {
+  const torch::Tensor logits = model->logits(hidden);
+  return logits.to(statistics_dtype(logits.scalar_type()));
 }
 
 } // namespace
@@ -65,10 +72,10 @@ LabelLoss output_layer_loss(
     torch::Tensor base_logits;
     if (kl_count > 0) {
       const torch::NoGradGuard no_grad;
-      base_logits = model->logits(base.narrow(0, first, kl_count)).to(torch::kFloat32);
+      base_logits = float_logits(model, base.narrow(0, first, kl_count));
     }
     const torch::Tensor leaf = states.narrow(0, first, count).detach().requires_grad_();
-    const torch::Tensor logits = model->logits(leaf).to(torch::kFloat32);
+    const torch::Tensor logits = float_logits(model, leaf);
     // The output layer's backward needs its input only, so its output may become the gradient.
     const torch::Tensor buffer = logits.detach();
     const LabelLoss part = label_loss_(

@@ -1,0 +1,169 @@
+#include "editing/editor_options.h"
+
+#include "core/base/error.h"
+#include "core/base/json.h"
+#include "editing/editor.h"
+
+#include <cmath>
+
+namespace errata::editing {
+namespace {
+
+void check_range(const char* option, double value, double low, double high) {
+  ERRATA_CHECK(
+      std::isfinite(value) && value >= low && value <= high,
+      ErrorCode::kInvalidArgument,
+      option,
+      " is ",
+      value,
+      "; expected a number from ",
+      low,
+      " to ",
+      high);
+}
+
+void check_count(const char* option, std::int64_t value, std::int64_t low, std::int64_t high) {
+  ERRATA_CHECK(
+      value >= low && value <= high,
+      ErrorCode::kInvalidArgument,
+      option,
+      " is ",
+      value,
+      "; expected a whole number from ",
+      low,
+      " to ",
+      high);
+}
+
+void use_ft(EditorOptions& options) {
+  options.lr = 1.5e-3;
+  options.anchor = 0.004;
+  options.steps = 400;
+}
+
+// 2509.22072: the value of this method is its loop, so nothing is added to it.
+void use_locft(EditorOptions& options) {
+  options.target_modules = {"down_proj"};
+  options.steps = 0;
+  options.epochs = 25;
+  options.batch_size = 100;
+  options.optimizer = OptimizerKind::kAdamW;
+  options.lr = 5e-4;
+  options.warmup = 0;
+  options.schedule = Schedule::kConstant;
+  options.grad_clip = 0;
+  options.early_stop = 1e-2;
+  options.loss_mean = LossMean::kExamples;
+}
+
+} // namespace
+
+EditorOptions default_options(const std::string& method) {
+  require_editor(method);
+  EditorOptions options;
+  options.method = method;
+  if (method == "ft") {
+    use_ft(options);
+  } else if (method == "ft-locft") {
+    use_locft(options);
+  }
+  return options;
+}
+
+void validate(const EditorOptions& options) {
+  require_editor(options.method);
+  check_count("--rank", options.rank, 1, 65536);
+  check_range("--alpha", options.alpha, 0, 1e6);
+  check_range("--dropout", options.dropout, 0, 0.99);
+  check_count("--delta-rank", options.delta_rank, 0, 65536);
+  check_count("--steps", options.steps, 0, 100'000'000);
+  check_count("--epochs", options.epochs, 0, 1'000'000);
+  ERRATA_CHECK(
+      (options.steps > 0) != (options.epochs > 0),
+      ErrorCode::kInvalidArgument,
+      options.steps > 0 ? "--steps and --epochs are both given; give one of them"
+                        : "neither --steps nor --epochs is positive; give one of them");
+  check_count("--batch-tokens", options.batch_tokens, 1, 100'000'000);
+  check_count("--batch-size", options.batch_size, 0, 10'000'000);
+  ERRATA_CHECK(
+      options.batch_size == 0 || options.epochs > 0,
+      ErrorCode::kInvalidArgument,
+      "--batch-size counts examples of an epoch; use it with --epochs, or --batch-tokens");
+  check_count("--micro-tokens", options.micro_tokens, 1, 100'000'000);
+  check_range("--lr", options.lr, 1e-12, 100);
+  check_range("--weight-decay", options.weight_decay, 0, 100);
+  check_count("--warmup", options.warmup, 0, 100'000'000);
+  check_range("--grad-clip", options.grad_clip, 0, 1e9);
+  check_range("--early-stop", options.early_stop, 0, 1e9);
+  check_range("--anchor", options.anchor, 0, 1);
+  check_range("--null-space", options.null_space, 0, 1e6);
+  check_range("--kl", options.kl, 0, 1e6);
+}
+
+nlohmann::ordered_json to_json(const EditorOptions& options) {
+  OrderedJson json;
+  json["method"] = options.method;
+  json["target-modules"] = options.target_modules;
+  json["layers"] = options.layers;
+  json["rank"] = options.rank;
+  json["alpha"] = options.alpha > 0 ? options.alpha : 2.0 * static_cast<double>(options.rank);
+  json["rslora"] = options.rslora;
+  json["dropout"] = options.dropout;
+  json["delta-rank"] = options.delta_rank;
+  json["steps"] = options.steps;
+  json["epochs"] = options.epochs;
+  json["batch-tokens"] = options.batch_tokens;
+  json["batch-size"] = options.batch_size;
+  json["micro-tokens"] = options.micro_tokens;
+  json["optimizer"] = to_string(options.optimizer);
+  json["lr"] = options.lr;
+  json["weight-decay"] = options.weight_decay;
+  json["warmup"] = options.warmup;
+  json["schedule"] = to_string(options.schedule);
+  json["grad-clip"] = options.grad_clip;
+  json["early-stop"] = options.early_stop;
+  json["loss-mean"] = options.loss_mean == LossMean::kTokens ? "tokens" : "examples";
+  json["anchor"] = options.anchor;
+  json["null-space"] = options.null_space;
+  json["kl"] = options.kl;
+  json["seed"] = options.seed;
+  return json;
+}
+
+TrainOptions train_options(const EditorOptions& options) {
+  TrainOptions train;
+  train.steps = options.steps;
+  train.epochs = options.epochs;
+  train.batch.batch_tokens = options.batch_tokens;
+  train.batch.batch_examples = options.batch_size;
+  train.batch.micro_tokens = options.micro_tokens;
+  train.batch.seed = options.seed;
+  train.schedule.kind = options.schedule;
+  train.schedule.warmup = options.warmup;
+  train.loss_mean = options.loss_mean;
+  train.grad_clip = options.grad_clip;
+  train.early_stop = options.early_stop;
+  train.kl = options.kl;
+  train.seed = options.seed;
+  train.checkpoint = options.checkpoint;
+  train.context = options.context;
+  const OrderedJson all = to_json(options);
+  for (const auto& [name, value] : all.items()) {
+    train.context.emplace(name, value.dump());
+  }
+  return train;
+}
+
+OptimizerOptions optimizer_options(const EditorOptions& options, torch::Dtype compute_dtype) {
+  OptimizerOptions optimizer;
+  optimizer.kind = options.optimizer;
+  optimizer.lr = options.lr;
+  optimizer.weight_decay = options.weight_decay;
+  if (options.optimizer == OptimizerKind::kSgd) {
+    optimizer.momentum = 0.9;
+  }
+  optimizer.iteration_dtype = compute_dtype;
+  return optimizer;
+}
+
+} // namespace errata::editing

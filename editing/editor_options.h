@@ -1,0 +1,70 @@
+#pragma once
+
+#include "core/optimizer.h"
+#include "core/train_options.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace errata::editing {
+
+/// Everything that `edit-batch` can say about how edits are trained into a model. The defaults are
+/// those of `lora`; `default_options` knows the others.
+struct EditorOptions {
+  std::string method = "lora";
+
+  // What is trained.
+  std::vector<std::string> target_modules; ///< as PEFT selects them; empty: every linear layer
+  std::string layers;                      ///< "2-3,-1"; empty: all, or the method's own choice
+  std::int64_t rank = 32;
+  double alpha = 0; ///< 0: twice the rank
+  bool rslora = false;
+  double dropout = 0;
+  /// Weight editors: rank to which the difference is cut for the adapter; 0: exact.
+  std::int64_t delta_rank = 0;
+
+  // How.
+  std::int64_t steps = 750; ///< exactly one of steps and epochs is positive
+  std::int64_t epochs = 0;
+  std::int64_t batch_tokens = 4096;
+  std::int64_t batch_size = 0; ///< examples a step, instead of tokens; with epochs
+  std::int64_t micro_tokens = 4096;
+  OptimizerKind optimizer = OptimizerKind::kMuon;
+  double lr = 1e-2;
+  double weight_decay = 0;
+  std::int64_t warmup = 20;
+  Schedule schedule = Schedule::kLinear;
+  double grad_clip = 1.0;
+  double early_stop = 0;
+  LossMean loss_mean = LossMean::kTokens;
+  std::uint64_t seed = 0;
+
+  // Locality terms.
+  double anchor = 0;     ///< share of the way back to the base at each step
+  double null_space = 0; ///< softness of the projection; 0: off
+  double kl = 0;         ///< weight of KL to the base on rehearsal
+
+  // Not part of what is learnt.
+  CheckpointOptions checkpoint;
+  /// What a resumed run must share besides these options: hashes of model and data.
+  std::map<std::string, std::string> context;
+};
+
+/// The recipe of `method`; an unknown one is `kInvalidArgument` and lists the known ones.
+EditorOptions default_options(const std::string& method);
+
+/// Throws `kInvalidArgument` that names the option out of range as the command line calls it.
+void validate(const EditorOptions& options);
+
+/// All options that matter for what is learnt, by the names of the command line, for run.json.
+nlohmann::ordered_json to_json(const EditorOptions& options);
+
+/// The options of the training loop.
+TrainOptions train_options(const EditorOptions& options);
+OptimizerOptions optimizer_options(const EditorOptions& options, torch::Dtype compute_dtype);
+
+} // namespace errata::editing

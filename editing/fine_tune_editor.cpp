@@ -1,0 +1,79 @@
+#include "editing/fine_tune_editor.h"
+
+#include "core/base/error.h"
+#include "core/base/resources.h"
+#include "editing/edit_session.h"
+#include "editing/gradient_editing.h"
+#include "editing/null_space.h"
+
+#include <algorithm>
+
+namespace errata::editing {
+namespace {
+
+std::int64_t layer_of(const Decoder& model, const std::string& module) {
+  for (std::int64_t layer = 0; layer < model->config().num_layers(); ++layer) {
+    if (module.rfind(concat("model.layers.", layer, "."), 0) == 0) {
+      return layer;
+    }
+  }
+  return 0;
+}
+
+std::int64_t first_layer(const Decoder& model, const std::vector<std::string>& modules) {
+  std::int64_t first = model->config().num_layers();
+  for (const std::string& module : modules) {
+    first = std::min(first, layer_of(model, module));
+  }
+  return first;
+}
+
+} // namespace
+
+std::vector<std::string> FineTuneEditor::modules(
+    const Decoder& model, const EditorOptions& options) const {
+  return peft::match_targets(model, adapter_config(model, options));
+}
+
+std::int64_t FineTuneEditor::trainable_parameters(
+    const Decoder& model, const EditorOptions& options) const {
+  std::int64_t count = 0;
+  for (const auto& [out, in] : module_shapes(model, modules(model, options))) {
+    count += out * in;
+  }
+  return count;
+}
+
+EditResult FineTuneEditor::edit(
+    Decoder& model,
+    const EditInput& input,
+    const EditorOptions& options,
+    const ProgressCallback& progress) const {
+  validate(options);
+  EditResult result;
+  result.report.modules = modules(model, options);
+  const auto projections = null_projections(model, result.report.modules, input, options);
+  EditSession session(model);
+  ParameterGroup group{{}, optimizer_options(options, model->compute_dtype())};
+  for (const std::string& module : result.report.modules) {
+    group.parameters.emplace_back(module, session.open(module));
+  }
+  {
+    Trainer trainer(model, {group}, train_options(options));
+    trainer.set_first_layer(first_layer(model, result.report.modules));
+    trainer.set_base_switch([&](bool base) { session.show_base(base); });
+    if (!projections.empty()) {
+      trainer.add_hook(std::make_unique<NullSpace>(trainer.parameters(), projections));
+    }
+    result.report.training = train_on(trainer, input, options, progress);
+  }
+  const std::vector<NamedTensor> deltas = session.deltas();
+  session.rollback();
+  result.adapter = options.delta_rank > 0
+                       ? peft::attach_truncated_delta(model, deltas, options.delta_rank)
+                       : peft::attach_delta(model, deltas);
+  result.report.peak_rss_bytes = peak_rss_bytes();
+  return result;
+}
+
+} // namespace errata::editing

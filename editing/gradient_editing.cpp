@@ -1,0 +1,108 @@
+#include "editing/gradient_editing.h"
+
+#include "core/base/error.h"
+#include "editing/anchor.h"
+#include "editing/example.h"
+#include "editing/null_space.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace errata::editing {
+namespace {
+
+constexpr std::int64_t kMomentBatches = 24;
+constexpr std::int64_t kMomentTokens = 2048;
+constexpr std::int64_t kMomentPool = 1024;
+// LocFT-BF: the layer at this share of the depth, for families without a published value.
+constexpr double kLateLayer = 0.69;
+
+std::vector<std::int64_t> late_layer(const Decoder& model) {
+  const std::int64_t count = model->config().num_layers();
+  const auto late =
+      static_cast<std::int64_t>(std::llround(kLateLayer * static_cast<double>(count)));
+  return {std::min(count - 1, late)};
+}
+
+} // namespace
+
+peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& options) {
+  peft::AdapterConfig config;
+  config.r = options.rank;
+  config.lora_alpha = options.alpha > 0 ? options.alpha : 2.0 * static_cast<double>(options.rank);
+  config.lora_dropout = options.dropout;
+  config.use_rslora = options.rslora;
+  if (options.target_modules.empty()) {
+    config.target_regex = "all-linear";
+  } else {
+    config.target_modules = options.target_modules;
+  }
+  if (!options.layers.empty()) {
+    config.layers_to_transform = peft::parse_layers(options.layers, model->config().num_layers());
+  } else if (options.method == "ft-locft") {
+    config.layers_to_transform = late_layer(model);
+  }
+  return config;
+}
+
+std::map<std::string, torch::Tensor> null_projections(
+    Decoder& model,
+    const std::vector<std::string>& modules,
+    const EditInput& input,
+    const EditorOptions& options) {
+  if (options.null_space == 0) {
+    return {};
+  }
+  ERRATA_CHECK(
+      input.rehearsal,
+      ErrorCode::kInvalidArgument,
+      "--null-space needs rehearsal documents; add rehearsal to --augment");
+  const std::unique_ptr<DocumentStream> documents = input.rehearsal();
+  DocumentExamples examples(*documents, input.tokenizer);
+  BatchOptions batch;
+  batch.batch_tokens = batch.micro_tokens = kMomentTokens;
+  batch.pool = kMomentPool;
+  batch.seed = options.seed;
+  const auto moments = input_moments(model, modules, examples, batch, kMomentBatches);
+  std::map<std::string, torch::Tensor> projections;
+  std::map<const void*, torch::Tensor> computed;
+  for (const auto& [module, moment] : moments) {
+    torch::Tensor& projection = computed[moment.unsafeGetTensorImpl()];
+    if (!projection.defined()) {
+      projection = soft_null_projection(moment, options.null_space);
+    }
+    projections.emplace(module, projection);
+  }
+  return projections;
+}
+
+TrainReport train_on(
+    Trainer& trainer,
+    const EditInput& input,
+    const EditorOptions& options,
+    const ProgressCallback& progress) {
+  if (options.anchor > 0) {
+    trainer.add_hook(std::make_unique<Anchor>(trainer.parameters(), options.anchor));
+  }
+  if (options.epochs > 0) {
+    return trainer.run(make_examples(input.documents_once, input.tokenizer), progress);
+  }
+  ERRATA_CHECK(
+      input.documents, ErrorCode::kInternal, "an edit by steps needs a stream of documents");
+  const std::unique_ptr<DocumentStream> documents = input.documents();
+  DocumentExamples examples(*documents, input.tokenizer);
+  return trainer.run(examples, progress);
+}
+
+std::vector<std::pair<std::int64_t, std::int64_t>> module_shapes(
+    const Decoder& model, const std::vector<std::string>& modules) {
+  std::vector<std::pair<std::int64_t, std::int64_t>> shapes;
+  for (const auto& [name, linear] : model->linears()) {
+    if (std::find(modules.begin(), modules.end(), name) != modules.end()) {
+      shapes.emplace_back(linear->weight.size(0), linear->weight.size(1));
+    }
+  }
+  return shapes;
+}
+
+} // namespace errata::editing

@@ -1,0 +1,34 @@
+#pragma once
+
+#include "core/trainer.h"
+#include "editing/editor.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace errata::editing {
+
+/// The selection that `options` make, in PEFT's terms.
+peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& options);
+
+/// P of each module from the inputs that rehearsal gives it; empty when the term is off. Needs
+/// `input.rehearsal` (`kInvalidArgument`).
+std::map<std::string, torch::Tensor> null_projections(
+    Decoder& model,
+    const std::vector<std::string>& modules,
+    const EditInput& input,
+    const EditorOptions& options);
+
+/// Runs `trainer` on what `options` choose from `input`, with the anchor where they ask for it.
+TrainReport train_on(
+    Trainer& trainer,
+    const EditInput& input,
+    const EditorOptions& options,
+    const ProgressCallback& progress);
+
+/// [out, in] of each module.
+std::vector<std::pair<std::int64_t, std::int64_t>> module_shapes(
+    const Decoder& model, const std::vector<std::string>& modules);
+
+} // namespace errata::editing

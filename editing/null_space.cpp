@@ -1,0 +1,156 @@
+#include "editing/null_space.h"
+
+#include "core/base/error.h"
+
+#include <algorithm>
+#include <memory>
+
+namespace errata::editing {
+namespace {
+
+/// Adds up x^T x of the inputs it is shown.
+struct Moment {
+  torch::Tensor sum;
+  std::int64_t rows = 0;
+};
+
+// What all listeners of a pass share. The last input is kept, so that its address cannot be reused
+// while it is compared with.
+struct LastInput {
+  torch::Tensor tensor;
+  std::shared_ptr<Moment> moment;
+};
+
+class MomentListener final : public LinearAttachment {
+ public:
+  explicit MomentListener(std::shared_ptr<LastInput> last) : last_(std::move(last)) {}
+
+  torch::Tensor apply(const torch::Tensor& x, const torch::Tensor& y) override {
+    if (last_->tensor.defined() && last_->tensor.data_ptr() == x.data_ptr() &&
+        last_->tensor.sizes() == x.sizes() && last_->moment != moment_) {
+      moment_ = last_->moment;
+      return y;
+    }
+    if (!moment_) {
+      moment_ = std::make_shared<Moment>();
+    }
+    const torch::Tensor rows = x.detach().reshape({-1, x.size(-1)}).to(torch::kFloat32);
+    const torch::Tensor product = torch::mm(rows.t(), rows).to(torch::kFloat64);
+    moment_->sum = moment_->sum.defined() ? moment_->sum.add_(product) : product;
+    moment_->rows += rows.size(0);
+    *last_ = {x, moment_};
+    return y;
+  }
+
+  torch::Tensor mean() const { return moment_->sum / static_cast<double>(moment_->rows); }
+  const void* key() const { return moment_.get(); }
+
+ private:
+  std::shared_ptr<LastInput> last_;
+  std::shared_ptr<Moment> moment_;
+};
+
+// Attaches listeners for a scope.
+class Listening {
+ public:
+  Listening(Decoder& model, const std::vector<std::string>& modules) {
+    const auto last = std::make_shared<LastInput>();
+    for (auto& [name, linear] : model->linears()) {
+      if (std::find(modules.begin(), modules.end(), name) != modules.end()) {
+        listeners.emplace_back(name, std::make_shared<MomentListener>(last));
+        linears_.push_back(linear);
+        linears_.back()->attach(listeners.back().second);
+      }
+    }
+  }
+  ~Listening() {
+    for (std::size_t i = 0; i < linears_.size(); ++i) {
+      linears_[i]->detach(listeners[i].second.get());
+    }
+  }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
+
+  std::vector<std::pair<std::string, std::shared_ptr<MomentListener>>> listeners;
+
+ private:
+  std::vector<Linear> linears_;
+};
+
+} // namespace
+
+std::map<std::string, torch::Tensor> input_moments(
+    Decoder& model,
+    const std::vector<std::string>& modules,
+    ExampleSource& source,
+    const BatchOptions& options,
+    std::int64_t batches) {
+  const torch::NoGradGuard no_grad;
+  const Listening listening(model, modules);
+  const auto plan = plan_stream(source, options);
+  for (std::int64_t done = 0; done < batches;) {
+    for (const MicroBatch& micro : plan->next().micro) {
+      model->hidden(pack_examples(micro, model->device()));
+      ++done;
+    }
+  }
+  std::map<std::string, torch::Tensor> moments;
+  std::map<const void*, torch::Tensor> computed;
+  for (const auto& [name, listener] : listening.listeners) {
+    torch::Tensor& mean = computed[listener->key()];
+    if (!mean.defined()) {
+      mean = listener->mean();
+    }
+    moments.emplace(name, mean);
+  }
+  return moments;
+}
+
+torch::Tensor soft_null_projection(const torch::Tensor& moment, double softness) {
+  const torch::Tensor c = moment.to(torch::kFloat64);
+  const double t = softness * c.diagonal().mean().item<double>();
+  ERRATA_CHECK(
+      t > 0,
+      ErrorCode::kInvalidArgument,
+      "null-space softness is ",
+      softness,
+      "; expected a positive number (and inputs that are not all zero)");
+  const torch::Tensor ti = t * torch::eye(c.size(0), c.options());
+  return torch::cholesky_solve(ti, torch::linalg_cholesky(c + ti)).to(torch::kFloat32);
+}
+
+NullSpace::NullSpace(
+    const FlatParameters& parameters, const std::map<std::string, torch::Tensor>& projections) {
+  for (std::size_t i = 0; i < parameters.entries().size(); ++i) {
+    const auto found = projections.find(parameters.entries()[i].name);
+    if (found != projections.end()) {
+      projections_.emplace_back(i, found->second);
+    }
+  }
+  ERRATA_CHECK(
+      projections_.size() == projections.size(),
+      ErrorCode::kInternal,
+      "a projection names no trained matrix");
+  before_.resize(projections_.size());
+}
+
+void NullSpace::before_update(FlatParameters& parameters) {
+  for (std::size_t i = 0; i < projections_.size(); ++i) {
+    const auto& [index, projection] = projections_[i];
+    const FlatParameters::Entry& entry = parameters.entries()[index];
+    torch::Tensor gradient = FlatParameters::part(parameters.gradients(), entry);
+    gradient.copy_(torch::mm(gradient, projection));
+    before_[i] = FlatParameters::part(parameters.values(), entry).clone();
+  }
+}
+
+void NullSpace::after_update(FlatParameters& parameters, double /*lr_factor*/) {
+  for (std::size_t i = 0; i < projections_.size(); ++i) {
+    const auto& [index, projection] = projections_[i];
+    torch::Tensor value = FlatParameters::part(parameters.values(), parameters.entries()[index]);
+    value.sub_(before_[i]);
+    value.copy_(torch::addmm(before_[i], value, projection));
+  }
+}
+
+} // namespace errata::editing
