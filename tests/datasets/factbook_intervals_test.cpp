@@ -1,5 +1,7 @@
 #include "datasets/factbook_intervals.h"
 
+#include "core/base/error.h"
+
 #include <gmock/gmock.h>
 
 namespace errata::datasets {
@@ -12,7 +14,7 @@ FactbookRow row(
     const char* seen_from,
     const char* seen_to) {
   FactbookRow row;
-  row.fact.subject = "A";
+  row.fact.subject = "Atlantis";
   row.fact.relation = relation;
   row.fact.object = object;
   row.fact.valid_from = try_parse_date(printed);
@@ -27,10 +29,10 @@ std::vector<std::string> intervals(std::vector<FactbookRow> rows) {
   std::vector<std::string> texts;
   for (const Fact& fact : factbook_intervals(std::move(rows))) {
     const auto text = [](const std::optional<Date>& date) {
-      return date ? to_string(*date) : std::string(".");
+      return date ? to_string(*date) : std::string(1, '.');
     };
     if (fact.relation != "region") {
-      texts.push_back(fact.object + ' ' + text(fact.valid_from) + ' ' + text(fact.valid_to));
+      texts.push_back(concat(fact.object, ' ', text(fact.valid_from), ' ', text(fact.valid_to)));
     }
   }
   return texts;
