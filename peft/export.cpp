@@ -83,14 +83,20 @@ void set_config_dtype(const fs::path& path, torch::Dtype dtype) {
   write_json(path, config);
 }
 
+// What errata wrote into the header of an adapter's tensors.
+std::map<std::string, std::string> own_metadata(const fs::path& adapter) {
+  const SafetensorsFile file(adapter / kTensorFile);
+  std::map<std::string, std::string> metadata = file.metadata();
+  std::erase_if(metadata, [](const auto& entry) { return !entry.first.starts_with("errata."); });
+  return metadata;
+}
+
 OrderedJson adapter_provenance(const fs::path& directory) {
   OrderedJson entry;
   entry["sha256"] = sha256_file(directory / kTensorFile);
   entry["config_sha256"] = sha256_file(directory / kConfigFile);
-  for (const auto& [key, value] : SafetensorsFile(directory / kTensorFile).metadata()) {
-    if (key.starts_with("errata.")) {
-      entry[key] = value;
-    }
+  for (const auto& [key, value] : own_metadata(directory)) {
+    entry[key] = value;
   }
   return entry;
 }
@@ -220,14 +226,8 @@ ExportResult export_peft(
   const torch::Tensor expected = probe_log_probabilities(model.decoder, probes);
   result.modules = static_cast<std::int64_t>(attached->modules().size());
 
-  std::map<std::string, std::string> metadata;
-  for (const auto& [key, value] : SafetensorsFile(adapter / kTensorFile).metadata()) {
-    if (key.starts_with("errata.")) {
-      metadata.emplace(key, value);
-    }
-  }
   StagedDirectory staged(out);
-  save_adapter(*attached, staged.path(), metadata);
+  save_adapter(*attached, staged.path(), own_metadata(adapter));
   attached.reset();
   attached = load_adapter(model.decoder, staged.path());
   result.self_check =
