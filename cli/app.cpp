@@ -1,8 +1,8 @@
 #include "cli/command.h"
 #include "cli/config_file.h"
 #include "core/base/error.h"
-#include "core/base/log.h"
 #include "core/torch_error.h"
+#include "core/version.h"
 
 #include <CLI/CLI.hpp>
 
@@ -16,8 +16,6 @@
 namespace errata::cli {
 namespace {
 
-constexpr const char* kVersion = "0.1.0";
-
 int fail(std::ostream& err, ErrorCode code, const std::string& message) {
   err << "errata: " << to_string(code) << ": " << message << '\n';
   return exit_code(code);
@@ -29,7 +27,17 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err)
   const Streams streams{out, err};
   CLI::App app("Keeps a language model's knowledge up to date", "errata");
   app.require_subcommand(1);
-  app.set_version_flag("--version", kVersion);
+  app.set_version_flag("--version", version_text());
+  add_doctor(app, streams);
+  add_edit_batch(app, streams);
+  add_eval(app, streams);
+  add_export(app, streams);
+  add_generate(app, streams);
+  add_modules(app, streams);
+  add_pretrain(app, streams);
+  add_report(app, streams);
+  add_score(app, streams);
+  add_store(app, streams);
   try {
     std::vector<std::string> arguments = expand_config(app, {argv + 1, argv + argc});
     // CLI11 takes its arguments in reverse.

@@ -1,0 +1,181 @@
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+#include "core/base/json.h"
+#include "core/generation.h"
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <ostream>
+
+namespace errata::cli {
+namespace {
+
+struct GenerateOptions {
+  std::vector<std::string> prompts;
+  std::string prompts_file;
+  std::vector<std::string> stop;
+  GenerationOptions generation;
+};
+
+std::vector<std::string> read_prompts(const GenerateOptions& options) {
+  if (options.prompts_file.empty()) {
+    return options.prompts;
+  }
+  std::vector<std::string> prompts;
+  read_json_lines(options.prompts_file, [&](const Json& value, std::int64_t line) {
+    const JsonFields fields(value, concat(options.prompts_file, ':', line));
+    prompts.push_back(fields.required<std::string>("prompt"));
+  });
+  ERRATA_CHECK(
+      !prompts.empty(), ErrorCode::kInvalidArgument, options.prompts_file, ": no prompts in it");
+  return prompts;
+}
+
+std::size_t first_stop(const std::string& text, const std::vector<std::string>& stops) {
+  std::size_t place = std::string::npos;
+  for (const std::string& stop : stops) {
+    place = std::min(place, text.find(stop));
+  }
+  return place;
+}
+
+// A stop string can only have been completed by the newest token, so the tail is enough: every
+// token but the special ones has at least a byte of text.
+std::function<bool(const Tokens&)> stop_check(
+    const Tokenizer& tokenizer, const std::vector<std::string>& stops) {
+  if (stops.empty()) {
+    return {};
+  }
+  std::size_t longest = 0;
+  for (const std::string& stop : stops) {
+    ERRATA_CHECK(!stop.empty(), ErrorCode::kInvalidArgument, "--stop: an empty stop string");
+    longest = std::max(longest, stop.size());
+  }
+  return [&tokenizer, stops, longest](const Tokens& tokens) {
+    constexpr std::size_t kSlack = 8; // special tokens and pieces cut inside a character
+    const std::size_t tail = std::min(tokens.size(), longest + kSlack);
+    const Tokens last(tokens.end() - static_cast<std::ptrdiff_t>(tail), tokens.end());
+    return first_stop(tokenizer.decode(last), stops) != std::string::npos;
+  };
+}
+
+// Ids above the tokenizer's vocabulary (padding rows of the embedding) have no text.
+Tokens with_text(const Tokenizer& tokenizer, Tokens tokens) {
+  std::erase_if(tokens, [&](std::int32_t id) { return id >= tokenizer.vocab_size(); });
+  return tokens;
+}
+
+OrderedJson result_json(
+    const std::string& prompt,
+    const Generation& generation,
+    const Tokenizer& tokenizer,
+    const std::vector<std::string>& stops) {
+  std::string text = tokenizer.decode(with_text(tokenizer, generation.tokens));
+  if (generation.finish == Finish::kStop) {
+    text.resize(std::min(text.size(), first_stop(text, stops)));
+  }
+  return {
+      {"prompt", prompt},
+      {"text", text},
+      {"tokens", generation.tokens},
+      {"finish", to_string(generation.finish)}};
+}
+
+void print_readable(const Streams& streams, const OrderedJson& document, bool quiet) {
+  std::int64_t tokens = 0;
+  for (const OrderedJson& result : document["results"]) {
+    streams.out << result["prompt"].get<std::string>() << result["text"].get<std::string>() << '\n';
+    tokens += static_cast<std::int64_t>(result["tokens"].size());
+  }
+  if (!quiet) {
+    streams.err << tokens << " tokens, " << document["tokens_per_second"].get<double>()
+                << " tokens/s\n";
+  }
+}
+
+void run_generate(
+    const GenerateOptions& options,
+    const ModelOptions& model_options,
+    const CommonOptions& common,
+    const Streams& streams) {
+  const std::vector<std::string> prompts = read_prompts(options);
+  AdaptedModel adapted = load_adapted_model(model_options, common);
+  const Tokenizer& tokenizer = require_tokenizer(adapted.model);
+  std::vector<Tokens> ids;
+  for (const std::string& prompt : prompts) {
+    ids.push_back(tokenizer.encode_prompt(prompt));
+    ERRATA_CHECK(
+        !ids.back().empty(),
+        ErrorCode::kInvalidArgument,
+        "an empty prompt, and this model has no token to begin with");
+  }
+  GenerationOptions generation = options.generation;
+  generation.seed = common.seed;
+  generation.eos = adapted.model.eos;
+  const auto check = stop_check(tokenizer, options.stop);
+  if (check) {
+    generation.should_stop = [&](const Tokens& tokens) {
+      return check(with_text(tokenizer, tokens));
+    };
+  }
+  const auto start = std::chrono::steady_clock::now();
+  const std::vector<Generation> generations =
+      generate(adapted.model.decoder, ids, generation, common.progress_callback(streams));
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  OrderedJson results = OrderedJson::array();
+  std::size_t tokens = 0;
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    results.push_back(result_json(prompts[i], generations[i], tokenizer, options.stop));
+    tokens += generations[i].tokens.size();
+  }
+  OrderedJson document;
+  document["results"] = results;
+  document["tokens_per_second"] = static_cast<double>(tokens) / std::max(seconds, 1e-9);
+  if (common.json) {
+    print_json(streams.out, document);
+  } else {
+    print_readable(streams, document, common.progress == "none");
+  }
+}
+
+void add_sampling(CLI::App& command, GenerationOptions& generation) {
+  command
+      .add_option("--max-new-tokens", generation.max_new_tokens, "Longest continuation of a prompt")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1'000'000}))
+      ->capture_default_str();
+  command.add_option("--temperature", generation.temperature, "0: always the most probable token")
+      ->check(CLI::Range(0.0, 1000.0))
+      ->capture_default_str();
+  command.add_option("--top-k", generation.top_k, "Sample from the K most probable; 0: from all")
+      ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))
+      ->capture_default_str();
+  command.add_option("--top-p", generation.top_p, "Sample from the most probable that sum to this")
+      ->check(CLI::Range(1e-9, 1.0))
+      ->capture_default_str();
+}
+
+} // namespace
+
+void add_generate(CLI::App& app, const Streams& streams) {
+  CLI::App* command = app.add_subcommand("generate", "Continues prompts");
+  const auto common = add_common(*command);
+  const auto model = add_model_options(*command);
+  const auto options = std::make_shared<GenerateOptions>();
+  CLI::Option_group* source = command->add_option_group("Prompts");
+  source->add_option("--prompt", options->prompts, "A prompt (repeatable)");
+  source->add_option("--prompts", options->prompts_file, "JSON lines, each {\"prompt\": ...}");
+  source->require_option(1);
+  add_sampling(*command, options->generation);
+  command->add_option("--stop", options->stop, "Ends a text before this string (repeatable)");
+  command->footer(
+      "Examples:\n"
+      "  errata generate --model models/lab --prompt \"The capital of France is\"\n"
+      "  errata generate --model models/lab --prompts questions.jsonl --stop Question: --json");
+  command->callback([=] { run_generate(*options, *model, *common, streams); });
+}
+
+} // namespace errata::cli

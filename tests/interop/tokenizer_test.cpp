@@ -1,0 +1,157 @@
+// Ids and texts against sentencepiece (models of other programs) and transformers (models that
+// errata trains).
+
+#include "core/tokenizer.h"
+
+#include "core/base/files.h"
+#include "core/base/json.h"
+#include "core/model.h"
+#include "core/tokenizer_training.h"
+#include "tests/support/python.h"
+#include "tests/support/temporary_directory.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <sstream>
+
+namespace errata {
+namespace {
+
+using testing_support::python;
+using testing_support::run_shell;
+using testing_support::TemporaryDirectory;
+
+const std::vector<std::string> kAwkward = {
+    "",
+    " ",
+    "   leading and trailing   ",
+    "tab\there",
+    "a\nb\n\nc",
+    "1234567890 3.14 1,000",
+    "naïve café — “quotes” …",
+    "Ελληνικά русский العربية",
+    "日本語の文章",
+    "emoji 😀👩‍👩‍👧 flags 🇩🇪",
+    "\xE2\x96\x81 the space sign \xE2\x96\x81\xE2\x96\x81",
+    "zero\xE2\x80\x8Bwidth and nbsp\xC2\xA0here",
+    "combining e\xCC\x81 \xEF\xAC\x81 ligature",
+    "<html><b>x</b></html>",
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa",
+    "x"};
+
+// About `count` lines spread evenly over the text files of the shared data.
+std::vector<std::string> shared_lines(const std::filesystem::path& data, std::size_t count) {
+  std::vector<std::string> all;
+  for (const char* name : {"wikitext2_valid.txt", "gutenberg_melville-moby_dick.txt"}) {
+    std::istringstream in(read_file(data / "text" / name));
+    for (std::string line; std::getline(in, line);) {
+      if (!line.empty()) {
+        all.push_back(line);
+      }
+    }
+  }
+  std::vector<std::string> lines;
+  for (std::size_t i = 0; i < count; ++i) {
+    lines.push_back(all[i * all.size() / count]);
+  }
+  return lines;
+}
+
+class TokenizerInteropTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!std::filesystem::exists(python())) {
+      GTEST_SKIP() << "no Python environment in .deps/venv";
+    }
+    if (const char* data = std::getenv("ERRATA_DATA_DIR")) {
+      data_ = data;
+    }
+  }
+
+  Json judge(const char* kind, const std::filesystem::path& what, const Json& texts) {
+    write_file(directory_ / "texts.json", texts.dump());
+    const auto [status, output] = run_shell(concat(
+        python().string(),
+        " " ERRATA_SOURCE_DIR "/tests/interop/tokenizer_reference.py ",
+        kind,
+        " ",
+        what.string(),
+        " ",
+        (directory_ / "texts.json").string(),
+        " 2>",
+        (directory_ / "log").string()));
+    EXPECT_EQ(status, 0) << read_file(directory_ / "log");
+    return Json::parse(output, nullptr, false);
+  }
+
+  TemporaryDirectory directory_;
+  std::filesystem::path data_;
+};
+
+TEST_F(TokenizerInteropTest, SentencepieceAgrees) {
+  if (data_.empty()) {
+    GTEST_SKIP() << "ERRATA_DATA_DIR is not set";
+  }
+  std::vector<std::string> texts = shared_lines(data_, 2000);
+  texts.insert(texts.end(), kAwkward.begin(), kAwkward.end());
+  for (const char* name : {"mistral_v1_bpe32000.model", "sentencepiece_unigram1000.model"}) {
+    const auto model = directory_ / "tokenizer.model";
+    write_file(model, read_file(data_ / "tokenizers" / name));
+    const auto tokenizer = Tokenizer::load(directory_.path());
+    const Json expected = judge("spm", model, texts);
+    ASSERT_EQ(expected.size(), texts.size());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const auto ids = tokenizer->encode(texts[i]);
+      EXPECT_EQ(ids, expected[i]["ids"].get<std::vector<std::int32_t>>()) << texts[i];
+      EXPECT_EQ(tokenizer->decode(ids), expected[i]["text"].get<std::string>()) << texts[i];
+    }
+  }
+}
+
+// A directory as `pretrain` makes it: transformers finds the class, the special tokens and the ids.
+TEST_F(TokenizerInteropTest, TransformersReadsATrainedTokenizer) {
+  std::vector<std::string> texts = kAwkward;
+  if (!data_.empty()) {
+    const auto lines = shared_lines(data_, 1000);
+    texts.insert(texts.end(), lines.begin(), lines.end());
+  }
+  for (int i = 0; i < 300; ++i) {
+    texts.push_back(concat("Since ", 1700 + i, " the river of Zemlya has flowed to Norra."));
+  }
+  TokenizerTrainingOptions options;
+  options.vocab_size = 700;
+  const auto model = directory_ / "model";
+  train_tokenizer(texts, options, model);
+  DecoderConfig config;
+  config.model_type = "gemma3_text";
+  config.vocab_size = 700;
+  config.hidden_size = 8;
+  config.intermediate_size = 8;
+  config.num_heads = config.num_kv_heads = 1;
+  config.head_dim = 8;
+  config.max_positions = 32;
+  config.norm_adds_one = config.sandwich_norms = config.qk_norm = true;
+  config.tie_word_embeddings = true;
+  config.layers = {{4, {}}};
+  Decoder decoder(config);
+  decoder->initialise();
+  save_model(model, decoder, torch::kFloat32, model);
+  const auto tokenizer = Tokenizer::load(model);
+  texts.insert(
+      texts.end(), {"<start_of_turn>user\nhello<end_of_turn>\n", "a<eos>b", "<bos>x", "<eo"});
+  const Json expected = judge("transformers", model, texts);
+  EXPECT_EQ(expected["class"], "GemmaTokenizer");
+  EXPECT_EQ(expected["size"], 700);
+  EXPECT_EQ(expected["bos"], 2);
+  EXPECT_EQ(expected["eos"], 1);
+  ASSERT_EQ(expected["texts"].size(), texts.size());
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    const auto ids = tokenizer->encode_prompt(texts[i]);
+    EXPECT_EQ(ids, expected["texts"][i]["ids"].get<std::vector<std::int32_t>>()) << texts[i];
+    EXPECT_EQ(tokenizer->decode(ids), expected["texts"][i]["text"].get<std::string>()) << texts[i];
+  }
+}
+
+} // namespace
+} // namespace errata
