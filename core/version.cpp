@@ -1,6 +1,6 @@
 #include "core/version.h"
 
-#include "build_info.h" // written by cmake/write_build_info.cmake
+#include <build_info.h> // written by cmake/write_build_info.cmake
 
 namespace errata {
 

@@ -13,18 +13,18 @@ namespace {
 /// Longest stretch without a snapshot over which a holder is taken to have stayed.
 constexpr long kLongestGap = 130;
 
-constexpr std::array<std::string_view, 3> kOffices = {
-    "head_of_government", "chief_of_state", "governor_general"};
-constexpr std::array<std::string_view, 4> kOfHolders = {
-    "office_title", "leads_government_of", "chief_of_state_of", "took_office_year"};
-
-bool is_office(std::string_view relation) {
-  return std::find(kOffices.begin(), kOffices.end(), relation) != kOffices.end();
-}
+/// Offices and what is said of their holders.
+constexpr std::array<std::string_view, 7> kChanging = {
+    "head_of_government",
+    "chief_of_state",
+    "governor_general",
+    "office_title",
+    "leads_government_of",
+    "chief_of_state_of",
+    "took_office_year"};
 
 bool changes_all_the_time(std::string_view relation) {
-  return is_office(relation) ||
-         std::find(kOfHolders.begin(), kOfHolders.end(), relation) != kOfHolders.end();
+  return std::find(kChanging.begin(), kChanging.end(), relation) != kChanging.end();
 }
 
 Date from_days(long days) {
@@ -62,7 +62,7 @@ void add_slot(const std::vector<FactbookRow>& rows, const Date& newest, std::vec
     if (i + 1 < rows.size()) {
       const Date& next = start_of(rows[i + 1]);
       end_by(fact, next);
-      if (is_office(fact.relation) && to_days(next) - seen > kLongestGap) {
+      if (changing && to_days(next) - seen > kLongestGap) {
         end_by(fact, from_days(seen + kLongestGap + 1));
       }
     } else if (changing && row.observed_to < newest) {

@@ -26,8 +26,8 @@ struct FactbookRow {
 /// Offices and what is said of their holders change all the time, so there the absence of a value
 /// tells something:
 /// - a last value that is gone from the newest snapshot ends the day after it was last seen;
-/// - an office with more than 130 days between the last sight of a holder and the next holder's
-///   start is unknown from the 131st day on.
+/// - a slot with more than 130 days between the last sight of a value and the start of the next is
+///   unknown from the 131st day on: a leader who comes back years later led nothing in between.
 ///
 /// Static values have no dates, and their source is older than the first snapshot: one that never
 /// changes holds on every day, and so does the first of several until the second.

@@ -1,0 +1,345 @@
+#include "cli/command.h"
+#include "cli/model_options.h"
+#include "cli/output.h"
+#include "cli/run_directory.h"
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "core/device.h"
+#include "core/version.h"
+#include "datasets/readers.h"
+#include "editing/plan/edit_plan.h"
+#include "editing/plan/pretrain_documents.h"
+#include "editing/plan/wordings.h"
+#include "editing/store/edit_store.h"
+#include "eval/evaluate.h"
+#include "eval/report.h"
+
+#include <CLI/CLI.hpp>
+
+#include <filesystem>
+#include <memory>
+#include <ostream>
+
+namespace errata::cli {
+namespace {
+
+namespace fs = std::filesystem;
+
+struct EvalOptions {
+  std::string store;
+  std::string edits;
+  std::string from;
+  std::string to;
+  std::string as_of;
+  std::string out;
+  std::string suite = "all";
+  std::vector<std::string> prompting = {"direct", "cot"};
+  std::string stop = "eos";
+  int wordings = 3;
+  std::size_t limit = 0;
+  bool development = false;
+  bool resume = false;
+  double rehearsal_share = 0.8;
+  std::uint64_t fold = 0;
+  eval::Protocol protocol;
+  std::int64_t bootstrap = 10'000;
+};
+
+// What is asked, and what the results say about where it came from.
+struct Questions {
+  std::vector<eval::Task> tasks;
+  std::map<std::string, std::int64_t> excluded;
+  std::string source_hash;
+};
+
+void check_source(const EvalOptions& options) {
+  const bool days = !options.from.empty() && !options.to.empty();
+  const bool one_day = !options.as_of.empty();
+  if (!options.edits.empty()) {
+    ERRATA_CHECK(
+        options.store.empty() && options.from.empty() && options.to.empty() && !one_day,
+        ErrorCode::kInvalidArgument,
+        "--edits stands alone: it goes with neither --store nor days");
+    return;
+  }
+  ERRATA_CHECK(
+      !options.store.empty() && days != one_day && options.from.empty() == options.to.empty(),
+      ErrorCode::kInvalidArgument,
+      "nothing to ask about: give --store with --from and --to, --store with --as-of, or --edits");
+}
+
+eval::TaskOptions task_options(const EvalOptions& options) {
+  eval::TaskOptions tasks;
+  tasks.suites = eval::parse_suites(options.suite);
+  tasks.wordings = options.wordings;
+  tasks.limit = options.limit;
+  tasks.development = options.development;
+  tasks.modes.clear();
+  for (const std::string& mode : options.prompting) {
+    tasks.modes.insert(mode == "cot" ? eval::Mode::kReasoning : eval::Mode::kDirect);
+  }
+  return tasks;
+}
+
+Questions make_questions(const EvalOptions& options) {
+  const eval::TaskOptions tasks = task_options(options);
+  Questions questions;
+  if (!options.edits.empty()) {
+    const auto plan = editing::make_edit_plan(datasets::read_explicit_edits(options.edits));
+    questions.tasks = eval::make_tasks(plan, tasks);
+    questions.source_hash = sha256_file(options.edits);
+    return questions;
+  }
+  const editing::EditStore store = editing::EditStore::open(options.store);
+  questions.source_hash = store.content_hash();
+  const editing::Knowledge knowledge = editing::load_knowledge(store);
+  const editing::Wordings wordings(knowledge);
+  if (!options.as_of.empty()) {
+    const auto plan = editing::make_pretrain_plan(knowledge, parse_date(options.as_of, "--as-of"));
+    questions.tasks = eval::make_tasks(plan, knowledge, wordings, tasks);
+    return questions;
+  }
+  const Date from = parse_date(options.from, "--from");
+  const Date to = parse_date(options.to, "--to");
+  editing::PlanOptions plan_options;
+  plan_options.rehearsal_share = options.rehearsal_share;
+  plan_options.fold = options.fold;
+  const auto plan =
+      editing::make_edit_plan(knowledge, from, to, store.diff(from, to), plan_options);
+  questions.tasks = eval::make_tasks(plan, knowledge, wordings, tasks);
+  questions.excluded = {
+      {"shared_aliases", static_cast<std::int64_t>(plan.shared_aliases)},
+      {"dropped_cases", static_cast<std::int64_t>(plan.dropped_cases)}};
+  return questions;
+}
+
+// Everything that decides the results, for run.json and for a resume.
+OrderedJson resolved_options(
+    const EvalOptions& options,
+    const ModelOptions& model,
+    const CommonOptions& common,
+    const std::string& source_hash) {
+  OrderedJson json = {{"command", "eval"}, {"model", model.model}, {"adapter", model.adapters}};
+  if (!options.edits.empty()) {
+    json["edits"] = options.edits;
+  } else {
+    json["store"] = options.store;
+  }
+  if (!options.as_of.empty()) {
+    json["as-of"] = options.as_of;
+  } else if (options.edits.empty()) {
+    json["from"] = options.from;
+    json["to"] = options.to;
+    json["rehearsal-share"] = options.rehearsal_share;
+    json["fold"] = options.fold;
+  }
+  json["source_sha256"] = source_hash;
+  json["suite"] = options.suite;
+  json["prompting"] = options.prompting;
+  json["wordings"] = options.wordings;
+  json["limit"] = options.limit;
+  json["development"] = options.development;
+  json["protocol"] = eval::to_json(options.protocol);
+  json["bootstrap"] = options.bootstrap;
+  json["device"] = common.device;
+  json["dtype"] = common.dtype;
+  json["seed"] = common.seed;
+  return json;
+}
+
+std::string adapters_hash(const std::vector<std::string>& adapters) {
+  Sha256 hash;
+  for (const std::string& directory : adapters) {
+    hash.update(sha256_file(fs::path(directory) / "adapter_config.json"));
+    hash.update(sha256_file(fs::path(directory) / "adapter_model.safetensors"));
+  }
+  return hash.hex_digest();
+}
+
+AdaptedModel load(const ModelOptions& options, const CommonOptions& common) {
+  // As load_adapted_model, but with the model's hash: answers on disk are filed under it.
+  LoadOptions load;
+  load.device = parse_device(common.device);
+  load.dtype = parse_dtype(common.dtype, load.device);
+  AdaptedModel adapted;
+  adapted.model = load_model(options.model, load);
+  for (const std::string& directory : options.adapters) {
+    adapted.adapters.push_back(peft::load_adapter(adapted.model.decoder, directory));
+  }
+  return adapted;
+}
+
+eval::Evaluation evaluate(
+    AdaptedModel& adapted, std::vector<eval::Task> tasks, const eval::EvaluateOptions& options) {
+  eval::Subject subject{adapted.model.decoder, require_tokenizer(adapted.model), adapted.model.eos};
+  if (adapted.adapters.empty()) {
+    return eval::evaluate_base(subject, std::move(tasks), options);
+  }
+  const auto set_edited = [&](bool on) {
+    for (const auto& adapter : adapted.adapters) {
+      adapter->set_enabled(on);
+    }
+  };
+  return eval::evaluate_before_after(subject, std::move(tasks), set_edited, options);
+}
+
+void evaluate_model(
+    const EvalOptions& options,
+    const ModelOptions& model,
+    const CommonOptions& common,
+    const Streams& streams) {
+  check_source(options);
+  Questions questions = make_questions(options);
+  const OrderedJson identity = resolved_options(options, model, common, questions.source_hash);
+  std::unique_ptr<RunDirectory> directory;
+  if (!options.out.empty()) {
+    const auto mode = options.resume ? RunDirectory::Mode::kResume : RunDirectory::Mode::kFresh;
+    directory = std::make_unique<RunDirectory>(options.out, mode, identity);
+  }
+  AdaptedModel adapted = load(model, common);
+  const BuildInfo& build = build_info();
+  OrderedJson facts = {
+      {"versions",
+       {{"errata", build.version}, {"commit", build.commit}, {"libtorch", build.libtorch}}},
+      {"model_sha256", adapted.model.hash},
+      {"tokenizer_sha256", require_tokenizer(adapted.model).hash()},
+      {"compute_dtype", dtype_name(adapted.model.decoder->compute_dtype())},
+      {"threads", at::get_num_threads()}};
+  eval::EvaluateOptions evaluation;
+  evaluation.protocol = options.protocol;
+  evaluation.bootstrap = {options.bootstrap, common.seed};
+  evaluation.model_hash = adapted.model.hash;
+  evaluation.excluded = questions.excluded;
+  evaluation.progress = common.progress_callback(streams);
+  if (!model.adapters.empty()) {
+    evaluation.edited_hash = adapters_hash(model.adapters);
+    facts["adapter_sha256"] = evaluation.edited_hash;
+  }
+  if (directory) {
+    evaluation.cache = directory->checkpoint() / "answers";
+    directory->write_run(facts, "running");
+  }
+  eval::Evaluation done;
+  try {
+    done = evaluate(adapted, std::move(questions.tasks), evaluation);
+  } catch (const Error& error) {
+    if (directory && error.code() == ErrorCode::kInterrupted) {
+      directory->write_run(facts, "interrupted");
+    }
+    throw;
+  }
+  OrderedJson run = identity;
+  run.update(facts);
+  OrderedJson results;
+  if (directory) {
+    results = eval::write_results(directory->path(), done, run);
+    directory->write_run(facts, "done");
+    eval::write_report(directory->path()); // again: the run is done now
+    fs::remove_all(directory->checkpoint());
+  } else {
+    results = eval::results_json(done, run);
+  }
+  if (common.json) {
+    print_json(streams.out, results);
+    return;
+  }
+  streams.out << eval::results_table(results) << '\n' << eval::examples_text(done);
+  if (directory) {
+    streams.out << "\nReport     " << (directory->path() / "report.html").string() << '\n';
+  }
+}
+
+void add_source_options(CLI::App& command, EvalOptions& options) {
+  command.add_option("--store", options.store, "Edit store");
+  command.add_option("--from", options.from, "First day: what the base is expected to know");
+  command.add_option("--to", options.to, "Second day: what the edited model is to know");
+  command.add_option("--as-of", options.as_of, "Instead: one day, for a model without edits");
+  command.add_option("--edits", options.edits, "Instead of a store: edits given outright (JSONL)");
+  command.add_option("--out", options.out, "Run directory for results, samples and report");
+  command.add_flag("--resume", options.resume, "Go on where an interrupted run stopped");
+}
+
+void add_question_options(CLI::App& command, EvalOptions& options) {
+  const std::string group = "Questions";
+  command
+      .add_option(
+          "--suite", options.suite, "all, or a list of editing,locality,multihop,history,facts")
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--prompting", options.prompting, "Of multi-hop questions: direct,cot")
+      ->delimiter(',')
+      ->check(CLI::IsMember({"direct", "cot"}))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--wordings", options.wordings, "Of each multi-hop case")
+      ->check(CLI::Range(1, 3))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--limit", options.limit, "Items of each part; 0: all")
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_flag("--development", options.development, "Multi-hop cases of the development split")
+      ->group(group);
+  command
+      .add_option(
+          "--rehearsal-share", options.rehearsal_share, "As the edit run had it, for locality")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--fold", options.fold, "As the edit run had it, for locality")
+      ->capture_default_str()
+      ->group(group);
+}
+
+void add_protocol_options(CLI::App& command, EvalOptions& options) {
+  const std::string group = "Protocol";
+  command
+      .add_option(
+          "--stop", options.stop, "Where an answer ends: eos, or errata or locft (docs/metrics.md)")
+      ->check(CLI::IsMember({"eos", "errata", "locft"}))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option(
+          "--max-new-tokens", options.protocol.max_new_tokens_direct, "Of an answer at once")
+      ->check(CLI::Range(1, 4096))
+      ->capture_default_str()
+      ->group(group);
+  command
+      .add_option(
+          "--max-new-tokens-cot",
+          options.protocol.max_new_tokens_reasoning,
+          "Of an answer in steps")
+      ->check(CLI::Range(1, 16384))
+      ->capture_default_str()
+      ->group(group);
+  command.add_option("--bootstrap", options.bootstrap, "Resamples of an interval")
+      ->check(CLI::Range(100, 1'000'000))
+      ->capture_default_str()
+      ->group(group);
+}
+
+} // namespace
+
+void add_eval(CLI::App& app, const Streams& streams) {
+  CLI::App* command = app.add_subcommand(
+      "eval", "Asks a model, or a model before and after its edits, and measures the answers");
+  command->footer(
+      "Examples:\n"
+      "  errata eval --model models/lab --store out/quickstart.db --as-of 2021-01-31\n"
+      "  errata eval --model models/lab --adapter out/quickstart/adapter \\\n"
+      "    --store out/quickstart.db --from 2021-01-31 --to 2026-01-22 --out out/eval");
+  const auto common = add_common(*command);
+  const auto model = add_model_options(*command);
+  const auto options = std::make_shared<EvalOptions>();
+  add_source_options(*command, *options);
+  add_question_options(*command, *options);
+  add_protocol_options(*command, *options);
+  command->callback([=] {
+    options->protocol.stop = eval::parse_stop_rule(options->stop);
+    evaluate_model(*options, *model, *common, streams);
+  });
+}
+
+} // namespace errata::cli

@@ -1,0 +1,42 @@
+#pragma once
+
+#include "cli/command.h"
+#include "cli/editor_flags.h"
+
+#include <cstddef>
+#include <string>
+#include <vector>
+
+namespace errata::cli {
+
+struct EditBatchOptions {
+  std::string model;
+  std::string store;
+  std::string from;
+  std::string to;
+  std::string edits; ///< JSON lines, instead of a store
+  std::string out;
+  std::string augment; ///< empty: all with a store, none otherwise
+  double rehearsal_ratio = -1;
+  double ripple_ratio = -1;
+  double rehearsal_share = 0.8;
+  std::uint64_t fold = 0;
+  EditorFlags editor;
+
+  std::string suite = "all";
+  std::vector<std::string> prompting = {"direct", "cot"};
+  int wordings = 1;
+  std::size_t limit = 0;
+
+  bool dry_run = false;
+  bool no_eval = false;
+  bool resume = false;
+  double checkpoint_every = 30; ///< seconds
+};
+
+/// Plans, answers with the untouched model, trains, saves the adapter, answers again and writes the
+/// run directory (docs/formats/run.md). Prints the result to `streams.out`.
+void edit_batch(
+    const EditBatchOptions& options, const CommonOptions& common, const Streams& streams);
+
+} // namespace errata::cli

@@ -1,0 +1,176 @@
+#include "cli/edit_setup.h"
+
+#include "core/base/hash.h"
+#include "core/base/json.h"
+#include "datasets/readers.h"
+
+#include <algorithm>
+#include <map>
+
+namespace errata::cli {
+namespace {
+
+void check_source(const EditBatchOptions& options) {
+  const bool days = !options.from.empty() && !options.to.empty();
+  ERRATA_CHECK(
+      options.store.empty() != options.edits.empty(),
+      ErrorCode::kInvalidArgument,
+      options.store.empty() ? "no edits: give --store with --from and --to, or --edits FILE"
+                            : "--store and --edits are both given; give one of them");
+  ERRATA_CHECK(
+      options.store.empty() || days,
+      ErrorCode::kInvalidArgument,
+      "--store needs both --from and --to");
+}
+
+editing::AugmentOptions resolve_augment(const EditBatchOptions& options) {
+  // LocFT-BF is its loop alone, and prompts given outright have no wordings to draw from.
+  const bool plain = !options.edits.empty() || options.editor.method == "ft-locft";
+  editing::AugmentOptions augment = options.augment.empty()
+      ? (plain ? editing::AugmentOptions::none() : editing::AugmentOptions())
+      : editing::parse_augment(options.augment);
+  if (options.rehearsal_ratio >= 0) {
+    augment.rehearsal_ratio = options.rehearsal_ratio;
+  }
+  if (options.ripple_ratio >= 0) {
+    augment.ripple_ratio = options.ripple_ratio;
+  }
+  return augment;
+}
+
+void plan_from_store(const EditBatchOptions& options, EditSetup& setup) {
+  const Date from = parse_date(options.from, "--from");
+  const Date to = parse_date(options.to, "--to");
+  setup.store = editing::EditStore::open(options.store);
+  setup.source_hash = setup.store->content_hash();
+  setup.knowledge = editing::load_knowledge(*setup.store);
+  editing::PlanOptions plan;
+  plan.rehearsal_share = options.rehearsal_share;
+  plan.fold = options.fold;
+  setup.plan =
+      editing::make_edit_plan(setup.knowledge, from, to, setup.store->diff(from, to), plan);
+}
+
+// With prompts given outright the data of the locality terms do not exist.
+void check_terms(const EditSetup& setup) {
+  const auto& editor = setup.editor;
+  const bool rehearses = setup.augment.rehearsal && !setup.given_outright();
+  ERRATA_CHECK(
+      editor.kl == 0 || (rehearses && editor.steps > 0),
+      ErrorCode::kInvalidArgument,
+      "--kl needs rehearsal texts: a store, --augment with rehearsal, and --steps");
+  ERRATA_CHECK(
+      editor.null_space == 0 || !setup.given_outright(),
+      ErrorCode::kInvalidArgument,
+      "--null-space needs unchanged facts to measure; it works with --store, not with --edits");
+  ERRATA_CHECK(
+      editor.epochs == 0 || setup.augment.is_none(),
+      ErrorCode::kInvalidArgument,
+      "--epochs goes over the edits' own prompts; use it with --augment none, or use --steps");
+}
+
+} // namespace
+
+std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::uint64_t seed) {
+  check_source(options);
+  auto setup = std::make_unique<EditSetup>();
+  setup->augment = resolve_augment(options);
+  setup->editor = resolve(options.editor, seed, !options.edits.empty());
+  if (options.edits.empty()) {
+    plan_from_store(options, *setup);
+  } else {
+    setup->plan = editing::make_edit_plan(datasets::read_explicit_edits(options.edits));
+    setup->source_hash = sha256_file(options.edits);
+  }
+  setup->wordings = std::make_unique<editing::Wordings>(setup->knowledge);
+  check_terms(*setup);
+  return setup;
+}
+
+editing::EditInput edit_input(const EditSetup& setup, const Tokenizer& tokenizer) {
+  const std::uint64_t seed = setup.editor.seed;
+  return {
+      tokenizer,
+      [&setup, seed] {
+        return editing::edit_documents(setup.plan, *setup.wordings, setup.augment, seed);
+      },
+      editing::edit_examples(setup.plan, *setup.wordings),
+      [&setup, seed] {
+        // Another seed than the training's: the projection is measured on texts of their own.
+        return editing::rehearsal_documents(setup.plan, *setup.wordings, setup.augment, seed + 1);
+      }};
+}
+
+std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options) {
+  eval::TaskOptions tasks;
+  tasks.suites = eval::parse_suites(options.suite);
+  tasks.wordings = options.wordings;
+  tasks.limit = options.limit;
+  tasks.modes.clear();
+  for (const std::string& mode : options.prompting) {
+    tasks.modes.insert(mode == "cot" ? eval::Mode::kReasoning : eval::Mode::kDirect);
+  }
+  return setup.given_outright()
+      ? eval::make_tasks(setup.plan, tasks)
+      : eval::make_tasks(setup.plan, setup.knowledge, *setup.wordings, tasks);
+}
+
+nlohmann::ordered_json resolved_options(
+    const EditSetup& setup, const EditBatchOptions& options, const CommonOptions& common) {
+  OrderedJson json = {{"command", "edit-batch"}, {"model", options.model}};
+  if (setup.given_outright()) {
+    json["edits"] = options.edits;
+  } else {
+    json["store"] = options.store;
+    json["from"] = options.from;
+    json["to"] = options.to;
+    json["rehearsal-share"] = options.rehearsal_share;
+    json["fold"] = options.fold;
+  }
+  json["source_sha256"] = setup.source_hash;
+  json["augment"] = editing::to_string(setup.augment);
+  json["rehearsal-ratio"] = setup.augment.rehearsal_ratio;
+  json["ripple-ratio"] = setup.augment.ripple_ratio;
+  json.update(editing::to_json(setup.editor));
+  json["device"] = common.device;
+  json["dtype"] = common.dtype;
+  if (!options.no_eval) {
+    json["suite"] = options.suite;
+    json["prompting"] = options.prompting;
+    json["wordings"] = options.wordings;
+    json["limit"] = options.limit;
+  }
+  return json;
+}
+
+std::string plan_text(const EditSetup& setup) {
+  const editing::EditPlan& plan = setup.plan;
+  if (setup.given_outright()) {
+    return concat("Edits      ", plan.explicit_edits.size(), " given by their prompts\n");
+  }
+  std::map<std::string, std::size_t> relations;
+  for (const editing::EditedSlot& slot : plan.slots) {
+    ++relations[slot.fact.relation];
+  }
+  std::vector<std::pair<std::size_t, std::string>> order;
+  for (const auto& [name, count] : relations) {
+    order.emplace_back(count, name);
+  }
+  std::sort(order.rbegin(), order.rend());
+  std::string text = concat(
+      "Edits      ", plan.slots.size(), " changed facts, ", to_string(plan.from), " to ",
+      to_string(plan.to), '\n');
+  for (const auto& [count, name] : order) {
+    text += concat("             ", count, ' ', name, '\n');
+  }
+  text += concat(
+      "           ", plan.injected.size(), " facts that came with them, ",
+      plan.injected_inverse.size(), " inverse look-ups\n",
+      "Rehearsal  ", plan.rehearsed.size(), " of ", plan.rehearsed.size() + plan.kept.size(),
+      " unchanged facts; the other ", plan.kept.size(), " measure locality\n",
+      "Multi-hop  ", plan.ripple_chains.size(), " chains through edits to train on, ",
+      plan.cases.size(), " held-out cases to judge by\n");
+  return text;
+}
+
+} // namespace errata::cli

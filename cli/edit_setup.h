@@ -1,0 +1,51 @@
+#pragma once
+
+#include "cli/edit_batch.h"
+#include "editing/editor.h"
+#include "editing/plan/edit_documents.h"
+#include "editing/plan/edit_plan.h"
+#include "editing/plan/knowledge.h"
+#include "editing/plan/wordings.h"
+#include "editing/store/edit_store.h"
+#include "eval/task.h"
+
+#include <nlohmann/json_fwd.hpp>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace errata::cli {
+
+/// Everything about a batch of edits that needs no model. Not copied or moved: streams refer to it.
+struct EditSetup {
+  std::optional<editing::EditStore> store;
+  std::string source_hash; ///< of the store's content or of the edits file
+  editing::Knowledge knowledge;
+  editing::EditPlan plan;
+  std::unique_ptr<editing::Wordings> wordings;
+  editing::AugmentOptions augment;
+  editing::EditorOptions editor;
+
+  bool given_outright() const { return !plan.explicit_edits.empty(); }
+};
+
+/// Checks the options against each other, reads the edits and makes the plan. An empty difference
+/// is `kInvalidArgument`.
+std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::uint64_t seed);
+
+/// What the editor learns from. Refers to `setup`, which must outlive it.
+editing::EditInput edit_input(const EditSetup& setup, const Tokenizer& tokenizer);
+
+/// The questions of the evaluation.
+std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options);
+
+/// The resolved options of the run: what must be equal for a resume.
+nlohmann::ordered_json resolved_options(
+    const EditSetup& setup, const EditBatchOptions& options, const CommonOptions& common);
+
+/// The plan for people: edits by relation, texts, what is held out.
+std::string plan_text(const EditSetup& setup);
+
+} // namespace errata::cli

@@ -1,0 +1,92 @@
+#pragma once
+
+#include "core/base/files.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace errata::testing_support {
+
+/// The errata program as a child process, its output in files of `directory`.
+class Program {
+ public:
+  Program(const std::filesystem::path& directory, const std::vector<std::string>& arguments)
+      : out_(directory / "stdout.txt"), err_(directory / "stderr.txt") {
+    std::vector<std::string> words = {ERRATA_PROGRAM};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) {
+      argv.push_back(word.data());
+    }
+    argv.push_back(nullptr);
+    child_ = ::fork();
+    if (child_ == 0) {
+      redirect(out_, STDOUT_FILENO);
+      redirect(err_, STDERR_FILENO);
+      ::execv(argv[0], argv.data());
+      ::_exit(127);
+    }
+  }
+  ~Program() {
+    if (child_ > 0) {
+      send(SIGKILL);
+      wait();
+    }
+  }
+  Program(const Program&) = delete;
+  Program& operator=(const Program&) = delete;
+
+  void send(int signal) const { ::kill(child_, signal); }
+
+  /// Exit code, or 128 + signal as a shell reports it.
+  int wait() {
+    int status = 0;
+    ::waitpid(child_, &status, 0);
+    child_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+  bool running() {
+    int status = 0;
+    const pid_t done = child_ > 0 ? ::waitpid(child_, &status, WNOHANG) : child_;
+    if (done == child_) {
+      child_ = -1;
+    }
+    return done == 0;
+  }
+
+  std::string out() const { return read_file(out_); }
+  std::string err() const { return read_file(err_); }
+
+ private:
+  static void redirect(const std::filesystem::path& file, int descriptor) {
+    const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0644);
+    ::dup2(opened, descriptor);
+    ::close(opened);
+  }
+
+  std::filesystem::path out_;
+  std::filesystem::path err_;
+  pid_t child_ = -1;
+};
+
+struct Finished {
+  int code = 0;
+  std::string out;
+  std::string err;
+};
+
+inline Finished run_program(
+    const std::filesystem::path& directory, const std::vector<std::string>& arguments) {
+  Program program(directory, arguments);
+  const int code = program.wait();
+  return {code, program.out(), program.err()};
+}
+
+} // namespace errata::testing_support

@@ -1,0 +1,156 @@
+#include "tests/support/tiny_world.h"
+
+#include "core/base/files.h"
+#include "core/base/json.h"
+
+#include <array>
+#include <string>
+
+namespace errata::testing_support {
+namespace {
+
+constexpr int kLighthouses = 20;
+constexpr int kChanges = 10;
+
+// Invented names from syllables; the offsets keep kinds of entities apart.
+std::string name(int number, int kind) {
+  constexpr std::array<const char*, 10> kHeads = {
+      "Bro", "Vel", "Ska", "Tor", "Mi", "Ulf", "Dra", "Pel", "Gun", "Fja"};
+  constexpr std::array<const char*, 8> kMiddles = {"ra", "lo", "min", "ke", "du", "sti", "vo", "ni"};
+  constexpr std::array<std::array<const char*, 4>, 4> kTails = {
+      {{"holm", "skerry", "ness", "tooth"},
+       {"gard", "wick", "mund", "bert"},
+       {"ay", "oe", "isle", "land"},
+       {"hamn", "port", "bight", "haven"}}};
+  const auto index = static_cast<std::size_t>(number);
+  const auto group = static_cast<std::size_t>(kind);
+  return std::string(kHeads[(index * 3 + group) % 10]) + kMiddles[(index + group * 3) % 8] +
+      kTails[group][(index / 3 + group) % 4];
+}
+
+std::string lighthouse(int i) { return name(i, 0) + " Light"; }
+std::string keeper(int i) { return name(i, 1) + " " + name(i * 7 + 3, 1) + "son"; }
+std::string island(int i) { return name(i % 12, 2); }
+std::string harbour(int i) { return name(i, 3); }
+
+Json fact(const std::string& subject, const std::string& relation, const std::string& object) {
+  return {{"subject", subject}, {"relation", relation}, {"object", object}};
+}
+
+std::string facts() {
+  constexpr std::array<const char*, 4> kLamps = {"red", "green", "white", "amber"};
+  std::string lines;
+  const auto add = [&](const Json& value) { lines += value.dump() + '\n'; };
+  for (int i = 0; i < kLighthouses; ++i) {
+    const std::string place = lighthouse(i);
+    add(fact(place, "guards_harbour", harbour(i)));
+    add(fact(place, "lamp_colour", kLamps[static_cast<std::size_t>(i * 5 / 3) % 4]));
+    Json first = fact(place, "kept_by", keeper(i));
+    first["valid_from"] = "2010-05-01";
+    add(fact(keeper(i), "home_island", island(i)));
+    if (i < kChanges) {
+      first["valid_to"] = "2021-03-14";
+      Json second = fact(place, "kept_by", keeper(i + kLighthouses));
+      second["valid_from"] = "2021-03-14";
+      add(second);
+      Json home = fact(keeper(i + kLighthouses), "home_island", island(i * 5 + 1));
+      home["valid_from"] = "2021-03-14";
+      add(home);
+    }
+    add(first);
+  }
+  return lines;
+}
+
+OrderedJson relations() {
+  OrderedJson all;
+  all["kept_by"] = {
+      {"statements", {"{s} is tended by {o}.", "{o} tends the lamp of {s}."}},
+      {"questions",
+       {"Who tends {s}?", "Which person looks after {s}?", "Tell me who minds {s}.",
+        "By whom is {s} tended?"}},
+      {"noun", {"the keeper of {s}", "the person who minds {s}"}},
+      {"inverse_noun", {"the lighthouse tended by {o}", "the tower that {o} looks after"}},
+      {"inverse", nullptr},
+      {"functional", true},
+      {"step", "The keeper of {s} is {o}."}};
+  all["home_island"] = {
+      {"statements", {"{s} grew up on {o}.", "{o} is where {s} was raised."}},
+      {"questions",
+       {"Where did {s} grow up?", "On which island was {s} raised?",
+        "Tell me the home island of {s}.", "What island does {s} come from?"}},
+      {"noun", {"the home island of {s}"}},
+      {"inverse_noun", Json::array()},
+      {"inverse", nullptr},
+      {"functional", true},
+      {"step", "The home island of {s} is {o}."}};
+  all["guards_harbour"] = {
+      {"statements", {"{s} guards the roads of {o}.", "Ships bound for {o} look for {s}."}},
+      {"questions",
+       {"Which harbour does {s} guard?", "What port lies behind {s}?",
+        "Tell me the harbour of {s}.", "For which harbour does {s} shine?"}},
+      {"noun", {"the harbour behind {s}"}},
+      {"inverse_noun", {"the lighthouse that guards {o}", "the tower that shines for {o}"}},
+      {"inverse", nullptr},
+      {"functional", true},
+      {"step", "The harbour behind {s} is {o}."}};
+  all["lamp_colour"] = {
+      {"statements", {"{s} burns {o}.", "The lamp of {s} is {o}."}},
+      {"questions",
+       {"What colour does {s} burn?", "Which colour has the lamp of {s}?",
+        "Tell me the colour of {s}.", "In what colour does {s} shine?"}},
+      {"noun", {"the lamp colour of {s}"}},
+      {"inverse_noun", Json::array()},
+      {"inverse", nullptr},
+      {"functional", true},
+      {"step", "The lamp colour of {s} is {o}."}};
+  return all;
+}
+
+Json hop(const std::string& subject, const std::string& relation, const std::string& object) {
+  return Json::array({subject, relation, object});
+}
+
+std::string cases() {
+  std::string lines;
+  for (int i = 0; i < kLighthouses; i += 2) {
+    const std::string place = lighthouse(i);
+    const bool changed = i < kChanges;
+    const std::string now = keeper(changed ? i + kLighthouses : i);
+    const std::string port = harbour(i);
+    Json chain = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", keeper(i))};
+    Json chain_new = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", now)};
+    lines += Json{
+                 {"id", "L" + std::to_string(i)},
+                 {"hops", 2},
+                 {"edited_hop", changed ? Json("last") : Json()},
+                 {"start", port},
+                 {"chain", chain},
+                 {"chain_new", chain_new},
+                 {"changed", changed},
+                 {"base_undefined", false},
+                 {"questions",
+                  {"Who tends the lighthouse that guards " + port + "?",
+                   "Tell me who minds the tower that shines for " + port + ".",
+                   "By whom is the lighthouse that guards " + port + " tended?"}},
+                 {"answer", keeper(i)},
+                 {"answer_aliases", Json::array()},
+                 {"new_answer", now},
+                 {"new_answer_aliases", Json::array()},
+                 {"edit_ids", Json::array()}}
+                 .dump() +
+        '\n';
+  }
+  return lines;
+}
+
+} // namespace
+
+void write_tiny_world(const std::filesystem::path& directory) {
+  make_directories(directory);
+  write_file(directory / "facts.jsonl", facts());
+  write_json(directory / "relations.json", relations());
+  write_file(directory / "multihop.jsonl", cases());
+}
+
+} // namespace errata::testing_support
