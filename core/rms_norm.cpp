@@ -54,7 +54,7 @@ class RmsNormFunction : public torch::autograd::Function<RmsNormFunction> {
     torch::Tensor grad_x;
     torch::Tensor grad_weight;
     if (context->needs_input_grad(1)) {
-      grad_weight = (grad * unit).view({-1, x.size(-1)}).sum(0).to(weight.scalar_type());
+      grad_weight = (grad * unit).reshape({-1, x.size(-1)}).sum(0).to(weight.scalar_type());
     }
     if (context->needs_input_grad(0)) {
       torch::Tensor factor = weight.to(wide);

@@ -1,0 +1,167 @@
+#include "core/kv_cache.h"
+
+#include "core/base/random.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/reference_decoder.h"
+#include "tests/support/tiny_decoder.h"
+
+#include <gtest/gtest.h>
+
+namespace errata {
+namespace {
+
+using testing_support::expect_error;
+using testing_support::largest_difference;
+using testing_support::random_decoder;
+using testing_support::random_sequences;
+using testing_support::ReferenceDecoder;
+using testing_support::tiny_gemma3;
+using testing_support::tiny_llama;
+
+KvCache empty_cache(const Decoder& model, std::int64_t rows) {
+  return {model->config(), rows, model->compute_dtype(), model->device()};
+}
+
+torch::Tensor ids_of(const std::vector<Tokens>& rows) {
+  std::vector<torch::Tensor> tensors;
+  for (const Tokens& row : rows) {
+    tensors.push_back(
+        torch::tensor(std::vector<std::int64_t>(row.begin(), row.end()), torch::kInt64));
+  }
+  return torch::stack(tensors);
+}
+
+// A cache with everything that may happen to it, and beside it the full texts of its rows: after
+// each feeding, the logits must be those of the reference on the whole text.
+class Follower {
+ public:
+  Follower(Decoder model, std::int64_t rows)
+      : model_(std::move(model)),
+        reference_(model_),
+        cache_(empty_cache(model_, rows)),
+        texts_(static_cast<std::size_t>(rows)) {}
+
+  void feed(std::int64_t steps) {
+    std::vector<Tokens> fresh(texts_.size());
+    for (std::size_t row = 0; row < texts_.size(); ++row) {
+      for (std::int64_t i = 0; i < steps; ++i) {
+        fresh[row].push_back(static_cast<std::int32_t>(random_.index(29)));
+      }
+      texts_[row].insert(texts_[row].end(), fresh[row].begin(), fresh[row].end());
+    }
+    const torch::Tensor logits = model_->logits(model_->hidden_cached(ids_of(fresh), cache_));
+    for (std::size_t row = 0; row < texts_.size(); ++row) {
+      const auto length = static_cast<std::int64_t>(texts_[row].size());
+      const torch::Tensor expected =
+          reference_.logits(texts_[row]).narrow(0, length - steps, steps);
+      ASSERT_LT(largest_difference(logits[static_cast<std::int64_t>(row)], expected), 1e-9)
+          << "row " << row << " after " << length << " tokens";
+      ASSERT_EQ(cache_.lengths()[row], length);
+    }
+  }
+  void keep(const std::vector<std::int64_t>& rows) {
+    cache_.keep(rows);
+    std::vector<Tokens> texts;
+    for (const std::int64_t row : rows) {
+      texts.push_back(texts_[static_cast<std::size_t>(row)]);
+    }
+    texts_ = texts;
+  }
+  void append(const Follower& other) {
+    cache_.append(other.cache_);
+    texts_.insert(texts_.end(), other.texts_.begin(), other.texts_.end());
+  }
+  void truncate(std::int64_t length) {
+    cache_.truncate(length);
+    for (Tokens& text : texts_) {
+      text.resize(std::min(text.size(), static_cast<std::size_t>(length)));
+    }
+  }
+  const KvCache& cache() const { return cache_; }
+
+ private:
+  Decoder model_;
+  ReferenceDecoder reference_;
+  KvCache cache_;
+  std::vector<Tokens> texts_;
+  Random random_{11};
+};
+
+void expect_follows(const DecoderConfig& config) {
+  const Decoder model = random_decoder(config);
+  Follower rows(model, 3);
+  rows.feed(5);
+  rows.feed(1);
+  rows.feed(1);
+  rows.feed(4); // several at once, past a window of 3
+  rows.feed(1);
+  Follower others(model, 2);
+  others.feed(1);
+  others.feed(1);
+  rows.append(others); // rows of unequal length, some inside and some past the window
+  rows.feed(1);
+  rows.feed(3);
+  rows.feed(1);
+  rows.keep({4, 1, 1});
+  rows.feed(1);
+  rows.feed(2);
+  for (int i = 0; i < 80; ++i) {
+    rows.feed(1); // past the first allocation
+  }
+}
+
+TEST(KvCacheTest, WindowShorterThanTheText) {
+  expect_follows(tiny_gemma3(3));
+}
+
+TEST(KvCacheTest, WindowOfOne) {
+  expect_follows(tiny_gemma3(1));
+}
+
+TEST(KvCacheTest, WindowBetween) {
+  expect_follows(tiny_gemma3(8));
+}
+
+TEST(KvCacheTest, WithoutWindow) {
+  expect_follows(tiny_llama());
+}
+
+TEST(KvCacheTest, SharedPrefix) {
+  const Decoder model = random_decoder(tiny_gemma3(4));
+  Follower rows(model, 1);
+  rows.feed(6);
+  rows.keep({0, 0, 0, 0});
+  rows.feed(3);
+  rows.feed(1);
+}
+
+TEST(KvCacheTest, RingsAreBoundedByTheWindow) {
+  DecoderConfig config = tiny_gemma3(16);
+  config.layers.pop_back(); // no global layer
+  const Decoder model = random_decoder(config);
+  Follower rows(model, 2);
+  rows.feed(40);
+  const std::int64_t bytes = rows.cache().bytes();
+  // 2 layers, keys and values, 2 rows, 2 heads, 16 slots, 6 numbers of 8 bytes
+  EXPECT_EQ(bytes, std::int64_t{2} * 2 * 2 * 2 * 16 * 6 * 8);
+  for (int i = 0; i < 30; ++i) {
+    rows.feed(1);
+  }
+  EXPECT_EQ(rows.cache().bytes(), bytes);
+}
+
+TEST(KvCacheTest, TruncatesWhileTheKeysAreThere) {
+  const Decoder model = random_decoder(tiny_gemma3(8));
+  Follower rows(model, 2);
+  rows.feed(7);
+  rows.truncate(4);
+  rows.feed(1);
+  rows.feed(2);
+  rows.truncate(2);
+  rows.feed(5);
+  rows.feed(3);
+  expect_error(ErrorCode::kUnsupported, {"window of 8"}, [&] { rows.truncate(4); });
+}
+
+} // namespace
+} // namespace errata

@@ -1,0 +1,33 @@
+#include "core/packed_batch.h"
+
+#include "tests/support/expect_error.h"
+
+#include <gtest/gtest.h>
+
+namespace errata {
+namespace {
+
+TEST(PackedBatchTest, SortsByLengthAndKeepsTies) {
+  const std::vector<std::vector<std::int32_t>> sequences = {{1, 2, 3}, {4}, {5, 6, 7}, {8}};
+  const PackedBatch batch = pack(sequences);
+  EXPECT_EQ(batch.rows(), 8);
+  EXPECT_TRUE(torch::equal(batch.ids, torch::tensor({4, 8, 1, 2, 3, 5, 6, 7}, torch::kInt64)));
+  EXPECT_EQ(batch.order, (std::vector<std::size_t>{1, 3, 0, 2}));
+  EXPECT_EQ(batch.first_row, (std::vector<std::int64_t>{2, 0, 5, 1}));
+  ASSERT_EQ(batch.groups.size(), 2U);
+  EXPECT_EQ(batch.groups[0].first_row, 0);
+  EXPECT_EQ(batch.groups[0].count, 2);
+  EXPECT_EQ(batch.groups[0].length, 1);
+  EXPECT_EQ(batch.groups[1].first_row, 2);
+  EXPECT_EQ(batch.groups[1].count, 2);
+  EXPECT_EQ(batch.groups[1].length, 3);
+}
+
+TEST(PackedBatchTest, RejectsAnEmptySequence) {
+  const std::vector<std::vector<std::int32_t>> sequences = {{1}, {}};
+  testing_support::expect_error(
+      ErrorCode::kInvalidArgument, {"sequence 1"}, [&] { pack(sequences); });
+}
+
+} // namespace
+} // namespace errata
