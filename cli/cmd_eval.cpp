@@ -183,6 +183,64 @@ eval::Evaluation evaluate(
   return eval::evaluate_before_after(subject, std::move(tasks), set_edited, options);
 }
 
+// What the run works on, for run.json and results.json.
+OrderedJson input_facts(const AdaptedModel& adapted, const std::string& adapter_hash) {
+  const BuildInfo& build = build_info();
+  OrderedJson facts;
+  facts["versions"] = {
+      {"errata", build.version}, {"commit", build.commit}, {"libtorch", build.libtorch}};
+  facts["model_sha256"] = adapted.model.hash;
+  facts["tokenizer_sha256"] = require_tokenizer(adapted.model).hash();
+  if (!adapter_hash.empty()) {
+    facts["adapter_sha256"] = adapter_hash;
+  }
+  facts["compute_dtype"] = dtype_name(adapted.model.decoder->compute_dtype());
+  facts["threads"] = at::get_num_threads();
+  return facts;
+}
+
+eval::EvaluateOptions evaluate_options(
+    const EvalOptions& options,
+    const CommonOptions& common,
+    const AdaptedModel& adapted,
+    const std::string& adapter_hash) {
+  eval::EvaluateOptions evaluation;
+  evaluation.protocol = options.protocol;
+  evaluation.bootstrap.resamples = options.bootstrap;
+  evaluation.bootstrap.seed = common.seed;
+  evaluation.model_hash = adapted.model.hash;
+  evaluation.edited_hash = adapter_hash;
+  return evaluation;
+}
+
+// Writes the run directory around `evaluate`: an interrupted run says so and can be resumed.
+OrderedJson evaluate_into(
+    RunDirectory& directory,
+    AdaptedModel& adapted,
+    Questions questions,
+    eval::EvaluateOptions options,
+    const OrderedJson& identity,
+    const OrderedJson& facts,
+    eval::Evaluation& done) {
+  options.cache = directory.checkpoint() / "answers";
+  directory.write_run(facts, "running");
+  try {
+    done = evaluate(adapted, std::move(questions.tasks), options);
+  } catch (const Error& error) {
+    if (error.code() == ErrorCode::kInterrupted) {
+      directory.write_run(facts, "interrupted");
+    }
+    throw;
+  }
+  OrderedJson run = identity;
+  run.update(facts);
+  OrderedJson results = eval::write_results(directory.path(), done, run);
+  directory.write_run(facts, "done");
+  eval::write_report(directory.path()); // again: the run is done now
+  fs::remove_all(directory.checkpoint());
+  return results;
+}
+
 void evaluate_model(
     const EvalOptions& options,
     const ModelOptions& model,
@@ -197,46 +255,21 @@ void evaluate_model(
     directory = std::make_unique<RunDirectory>(options.out, mode, identity);
   }
   AdaptedModel adapted = load(model, common);
-  const BuildInfo& build = build_info();
-  OrderedJson facts = {
-      {"versions",
-       {{"errata", build.version}, {"commit", build.commit}, {"libtorch", build.libtorch}}},
-      {"model_sha256", adapted.model.hash},
-      {"tokenizer_sha256", require_tokenizer(adapted.model).hash()},
-      {"compute_dtype", dtype_name(adapted.model.decoder->compute_dtype())},
-      {"threads", at::get_num_threads()}};
-  eval::EvaluateOptions evaluation;
-  evaluation.protocol = options.protocol;
-  evaluation.bootstrap = {options.bootstrap, common.seed};
-  evaluation.model_hash = adapted.model.hash;
+  const std::string adapter_hash =
+      model.adapters.empty() ? std::string() : adapters_hash(model.adapters);
+  const OrderedJson facts = input_facts(adapted, adapter_hash);
+  eval::EvaluateOptions evaluation = evaluate_options(options, common, adapted, adapter_hash);
   evaluation.excluded = questions.excluded;
   evaluation.progress = common.progress_callback(streams);
-  if (!model.adapters.empty()) {
-    evaluation.edited_hash = adapters_hash(model.adapters);
-    facts["adapter_sha256"] = evaluation.edited_hash;
-  }
-  if (directory) {
-    evaluation.cache = directory->checkpoint() / "answers";
-    directory->write_run(facts, "running");
-  }
   eval::Evaluation done;
-  try {
-    done = evaluate(adapted, std::move(questions.tasks), evaluation);
-  } catch (const Error& error) {
-    if (directory && error.code() == ErrorCode::kInterrupted) {
-      directory->write_run(facts, "interrupted");
-    }
-    throw;
-  }
-  OrderedJson run = identity;
-  run.update(facts);
   OrderedJson results;
   if (directory) {
-    results = eval::write_results(directory->path(), done, run);
-    directory->write_run(facts, "done");
-    eval::write_report(directory->path()); // again: the run is done now
-    fs::remove_all(directory->checkpoint());
+    results =
+        evaluate_into(*directory, adapted, std::move(questions), evaluation, identity, facts, done);
   } else {
+    done = evaluate(adapted, std::move(questions.tasks), evaluation);
+    OrderedJson run = identity;
+    run.update(facts);
     results = eval::results_json(done, run);
   }
   if (common.json) {

@@ -1,6 +1,5 @@
 #include "cli/command.h"
 #include "cli/output.h"
-#include "core/base/files.h"
 #include "core/base/json.h"
 #include "eval/report.h"
 
