@@ -1,0 +1,236 @@
+#include "editing/editor.h"
+
+#include "core/base/interrupt.h"
+#include "core/base/json.h"
+#include "editing/example.h"
+#include "tests/editing/editor_support.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/seeding_test.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace errata::editing {
+namespace {
+
+using testing_support::digest;
+using testing_support::EditingFixture;
+using testing_support::expect_error;
+using testing_support::TemporaryDirectory;
+
+class EditorTest : public testing_support::SeedingTest {
+ protected:
+  // Mean cross-entropy of the edits under the model as it is.
+  double loss() {
+    const torch::NoGradGuard no_grad;
+    double sum = 0;
+    double count = 0;
+    for (const TrainExample& example :
+         make_examples(testing_support::capital_documents(), *fixture.tokenizer)) {
+      const std::vector<std::vector<std::int32_t>> one{example.tokens};
+      const torch::Tensor p =
+          torch::log_softmax(fixture.model->logits(fixture.model->hidden(pack(one))), 1);
+      for (std::int64_t t = example.first_label; t <= example.rows(); ++t) {
+        sum -= p[t - 1][example.tokens[static_cast<std::size_t>(t)]].item<double>();
+        count += 1;
+      }
+    }
+    return sum / count;
+  }
+
+  // Bytes of all adapter parameters after an edit.
+  std::string edit_digest(const EditorOptions& options, const ProgressCallback& progress = {}) {
+    const EditResult result =
+        make_editor(options.method)->edit(fixture.model, fixture.input(), options, progress);
+    Sha256 hash;
+    for (const auto& [name, tensor] : result.adapter->named_parameters()) {
+      const torch::Tensor bytes = tensor.detach().contiguous();
+      hash.update(name).update(std::string_view(
+          static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.nbytes())));
+    }
+    return hash.hex_digest();
+  }
+
+  EditingFixture fixture;
+};
+
+TEST_F(EditorTest, EveryMethodLearnsAndLeavesTheBaseAlone) {
+  const std::string before = digest(fixture.model);
+  const double loss_before = loss();
+  for (const EditorInfo& info : editors()) {
+    EditorOptions options = fixture.options(info.name);
+    options.lr *= info.name == "ft-locft" ? 30 : 3; // few steps on a tiny model
+    options.steps = options.steps > 0 ? 40 : 0;
+    const auto editor = make_editor(info.name);
+    {
+      const EditResult result = editor->edit(fixture.model, fixture.input(), options);
+      EXPECT_LT(loss(), loss_before - 0.3) << info.name;
+      EXPECT_EQ(digest(fixture.model), before) << info.name;
+      EXPECT_EQ(
+          result.report.training.trainable_parameters,
+          editor->trainable_parameters(fixture.model, options));
+      EXPECT_EQ(result.report.modules, editor->modules(fixture.model, options));
+      EXPECT_EQ(result.adapter->modules(), result.report.modules);
+      EXPECT_GT(result.report.peak_rss_bytes, 1u << 20);
+      EXPECT_TRUE(result.adapter->enabled());
+    }
+    EXPECT_DOUBLE_EQ(loss(), loss_before) << info.name;
+  }
+}
+
+TEST_F(EditorTest, SelectsWhatTheMethodIsAbout) {
+  const auto lora = make_editor("lora");
+  EXPECT_EQ(lora->modules(fixture.model, default_options("lora")).size(), 21u);
+  EditorOptions some = default_options("lora");
+  some.target_modules = {"q_proj", "down_proj"};
+  some.layers = "0,-1";
+  EXPECT_THAT(
+      lora->modules(fixture.model, some),
+      testing::ElementsAre(
+          "model.layers.0.self_attn.q_proj",
+          "model.layers.0.mlp.down_proj",
+          "model.layers.2.self_attn.q_proj",
+          "model.layers.2.mlp.down_proj"));
+  const auto locft = make_editor("ft-locft");
+  EXPECT_THAT(
+      locft->modules(fixture.model, default_options("ft-locft")),
+      testing::ElementsAre("model.layers.2.mlp.down_proj"));
+}
+
+TEST_F(EditorTest, LocalityTermsKeepTheBaseBetter) {
+  // How far the base's predictions on the rehearsal documents move.
+  const auto drift = [&](EditorOptions options) {
+    const auto log_p = [&] {
+      const torch::NoGradGuard no_grad;
+      std::vector<std::vector<std::int32_t>> sequences;
+      for (const TrainExample& example :
+           make_examples(testing_support::capital_documents(), *fixture.tokenizer)) {
+        sequences.push_back(example.tokens);
+      }
+      return torch::log_softmax(fixture.model->logits(fixture.model->hidden(pack(sequences))), 1);
+    };
+    const torch::Tensor before = log_p();
+    const EditResult result =
+        make_editor(options.method)->edit(fixture.model, fixture.input(), options);
+    const torch::Tensor after = log_p();
+    return (before.exp() * (before - after)).sum(1).mean().item<double>();
+  };
+  for (const char* method : {"lora", "ft"}) {
+    EditorOptions options = fixture.options(method);
+    options.steps = 25;
+    options.anchor = 0;
+    const double plain = drift(options);
+    EditorOptions anchored = options;
+    anchored.anchor = 0.3;
+    EXPECT_LT(drift(anchored), plain) << method;
+    EditorOptions projected = options;
+    projected.null_space = 0.01;
+    EXPECT_LT(drift(projected), plain) << method;
+    EditorOptions held = options;
+    held.kl = 20;
+    EXPECT_LT(drift(held), plain) << method;
+  }
+}
+
+TEST_F(EditorTest, ResumesToTheSameBytesWithEveryTerm) {
+  for (const EditorInfo& info : editors()) {
+    EditorOptions options = fixture.options(info.name);
+    options.anchor = 0.01;
+    options.null_space = 0.1;
+    options.kl = 0.5;
+    options.dropout = info.name == "lora" ? 0.1 : 0.0;
+    options.epochs = options.epochs > 0 ? 6 : 0;
+    const std::string undisturbed = edit_digest(options);
+    EXPECT_EQ(edit_digest(options), undisturbed) << info.name;
+    const TemporaryDirectory directory;
+    options.checkpoint.directory = directory.path();
+    options.checkpoint.resume = true;
+    const auto interrupt = [](const Progress& progress) { set_interrupted(progress.done == 3); };
+    const std::string base = digest(fixture.model);
+    expect_error(ErrorCode::kInterrupted, {"state kept in", "after step 3 of 6"}, [&] {
+      edit_digest(options, interrupt);
+    });
+    set_interrupted(false);
+    EXPECT_EQ(digest(fixture.model), base) << info.name;
+    EXPECT_EQ(edit_digest(options), undisturbed) << info.name;
+    options.lr *= 2;
+    expect_error(ErrorCode::kInvalidArgument, {"had lr"}, [&] { edit_digest(options); });
+  }
+}
+
+TEST_F(EditorTest, DeltaRankCutsTheDifference) {
+  EditorOptions options = fixture.options("ft");
+  const EditResult exact = make_editor("ft")->edit(fixture.model, fixture.input(), options);
+  EXPECT_EQ(exact.adapter->config().peft_type, "DELTA");
+  options.delta_rank = 2;
+  const EditResult cut = make_editor("ft")->edit(fixture.model, fixture.input(), options);
+  EXPECT_EQ(cut.adapter->config().peft_type, "LORA");
+  const std::string module = exact.adapter->modules()[0];
+  const torch::Tensor singular =
+      std::get<1>(torch::linalg_svd(cut.adapter->delta(module), /*full_matrices=*/false));
+  EXPECT_GT(singular[1].item<double>(), 1e-5);
+  EXPECT_LT(singular[2].item<double>(), 1e-5);
+}
+
+TEST_F(EditorTest, WorksOnABfloat16Base) {
+  const EditingFixture half(torch::kBFloat16);
+  Decoder model = half.model;
+  const std::string before = digest(model);
+  for (const EditorInfo& info : editors()) {
+    EditorOptions options = half.options(info.name);
+    options.kl = 0.5;
+    options.epochs = options.epochs > 0 ? 3 : 0;
+    const EditResult result = make_editor(info.name)->edit(model, half.input(), options);
+    EXPECT_EQ(digest(model), before) << info.name;
+    for (const auto& [name, tensor] : result.adapter->named_parameters()) {
+      EXPECT_EQ(tensor.scalar_type(), torch::kFloat32) << name;
+      EXPECT_TRUE(torch::isfinite(tensor).all().item<bool>()) << name;
+    }
+  }
+}
+
+TEST_F(EditorTest, NullSpaceNeedsRehearsal) {
+  EditorOptions options = fixture.options("lora");
+  options.null_space = 0.1;
+  EditInput input = fixture.input();
+  input.rehearsal = {};
+  expect_error(ErrorCode::kInvalidArgument, {"--null-space", "rehearsal"}, [&] {
+    make_editor("lora")->edit(fixture.model, input, options);
+  });
+}
+
+TEST(EditorOptionsTest, UnknownMethodsNameTheKnown) {
+  expect_error(ErrorCode::kInvalidArgument, {"'lorra'", "did you mean 'lora'", "ft-locft"}, [] {
+    default_options("lorra");
+  });
+}
+
+TEST(EditorOptionsTest, DefaultsAreValidAndTheirJsonIsComplete) {
+  for (const EditorInfo& info : editors()) {
+    const EditorOptions options = default_options(info.name);
+    validate(options);
+    const OrderedJson json = to_json(options);
+    EXPECT_EQ(json["method"], info.name);
+    EXPECT_EQ(json["alpha"], 64);
+    EXPECT_EQ(json["epochs"], info.name == "ft-locft" ? 25 : 0);
+  }
+}
+
+TEST(EditorOptionsTest, ValuesOutOfRangeAreNamedAsOnTheCommandLine) {
+  const auto refuse = [](const std::function<void(EditorOptions&)>& change, const char* part) {
+    EditorOptions options = default_options("lora");
+    change(options);
+    expect_error(ErrorCode::kInvalidArgument, {part}, [&] { validate(options); });
+  };
+  refuse([](auto& o) { o.rank = 0; }, "--rank is 0");
+  refuse([](auto& o) { o.epochs = 3; }, "--steps and --epochs");
+  refuse([](auto& o) { o.steps = 0; }, "neither --steps nor --epochs");
+  refuse([](auto& o) { o.batch_size = 8; }, "--batch-size");
+  refuse([](auto& o) { o.lr = 0; }, "--lr");
+  refuse([](auto& o) { o.anchor = 1.5; }, "--anchor");
+  refuse([](auto& o) { o.kl = -1; }, "--kl");
+  refuse([](auto& o) { o.dropout = 1; }, "--dropout");
+}
+
+} // namespace
+} // namespace errata::editing
