@@ -19,7 +19,7 @@ install_packages "${build_packages[@]}" "${test_packages[@]}"
 install_libtorch
 install_judges
 mkdir -p "$root/build"
-build_project "$root/build/test" -DERRATA_WERROR=ON
+build_project "$root/build/test"
 
 say "Running the tests"
 arguments=("$@")

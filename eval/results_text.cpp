@@ -17,8 +17,10 @@ std::string format(const char* form, double value) {
 }
 
 std::string padded(std::string text, std::size_t width, bool left) {
-  const std::string space(width > text.size() ? width - text.size() : 0, ' ');
-  return left ? text + space : space + text;
+  if (text.size() < width) {
+    text.insert(left ? text.size() : 0, width - text.size(), ' ');
+  }
+  return text;
 }
 
 std::string percent(const OrderedJson* figure) {
