@@ -37,19 +37,23 @@ void add_edit_batch(CLI::App& app, const Streams& streams) {
       ->add_option(
           "--augment",
           options->augment,
-          "all, none, or a list of statement,question,inverse,reasoning,ripple,dated,rehearsal,near")
+          "all, none, or a list of "
+          "statement,question,inverse,reasoning,ripple,dated,rehearsal,near")
       ->group(texts);
   command
       ->add_option("--rehearsal-ratio", options->rehearsal_ratio, "Rehearsal texts per edit text")
       ->check(CLI::Range(0.0, 100.0))
       ->group(texts);
   command
-      ->add_option("--ripple-ratio", options->ripple_ratio, "Multi-hop texts through edits per edit text")
+      ->add_option(
+          "--ripple-ratio", options->ripple_ratio, "Multi-hop texts through edits per edit text")
       ->check(CLI::Range(0.0, 100.0))
       ->group(texts);
   command
       ->add_option(
-          "--rehearsal-share", options->rehearsal_share, "Share of unchanged facts it may use; the rest measures locality")
+          "--rehearsal-share",
+          options->rehearsal_share,
+          "Share of unchanged facts it may use; the rest measures locality")
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str()
       ->group(texts);

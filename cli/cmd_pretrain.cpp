@@ -112,7 +112,8 @@ void pretrain(PretrainOptions options, const CommonOptions& common, const Stream
       identity_of(options, common, store.content_hash()));
   const BuildInfo& build = build_info();
   OrderedJson facts = {
-      {"versions", {{"errata", build.version}, {"commit", build.commit}, {"libtorch", build.libtorch}}},
+      {"versions",
+       {{"errata", build.version}, {"commit", build.commit}, {"libtorch", build.libtorch}}},
       {"data", Json::parse(editing::summary_json(plan))}};
   if (run.finished()) {
     streams.err << run.path().string() << " is already trained\n";
@@ -143,8 +144,7 @@ void pretrain(PretrainOptions options, const CommonOptions& common, const Stream
     throw;
   }
 
-  save_model(
-      run.path(), model, parse_dtype(options.save_dtype, device), tokenizer_directory);
+  save_model(run.path(), model, parse_dtype(options.save_dtype, device), tokenizer_directory);
   facts["training"] = {
       {"plain", report_json(report.plain)}, {"dropout", report_json(report.regularised)}};
   facts["parameters"] = report.plain.trainable_parameters;
@@ -169,8 +169,8 @@ void pretrain(PretrainOptions options, const CommonOptions& common, const Stream
 
 void add_pretrain(CLI::App& app, const Streams& streams) {
   auto options = std::make_shared<PretrainOptions>();
-  CLI::App* command = app.add_subcommand(
-      "pretrain", "Train a small Gemma-3 model on what a store knows on a day");
+  CLI::App* command =
+      app.add_subcommand("pretrain", "Train a small Gemma-3 model on what a store knows on a day");
   command->footer(
       "Example:\n"
       "  errata pretrain --store world.db --as-of 2021-01-31 --out models/mine\n"
@@ -197,8 +197,7 @@ void add_pretrain(CLI::App& app, const Streams& streams) {
   command->add_option("--head-dim", shape.head_dim, "Size of a head")->capture_default_str();
   auto& training = options->training;
   command->add_option("--tokens", training.tokens, "Training tokens in all")->capture_default_str();
-  command
-      ->add_option("--dropout-share", training.dropout_share, "Last share of them with dropout")
+  command->add_option("--dropout-share", training.dropout_share, "Last share of them with dropout")
       ->capture_default_str();
   command->add_option("--dropout", training.dropout, "Residual dropout of that share")
       ->check(CLI::Range(0.0, 0.9))

@@ -169,13 +169,19 @@ class Run {
         {"source", setup_->source_hash},
         {"augment", resolved_options(*setup_, options_, common_).dump()}};
     const editing::EditInput input = edit_input(*setup_, *model_.tokenizer);
-    editing::EditResult result = editing::make_editor(editor.method)
-                                     ->edit(model_.decoder, input, editor, progress_);
+    editing::EditResult result =
+        editing::make_editor(editor.method)->edit(model_.decoder, input, editor, progress_);
     const TrainReport& training = result.report.training;
     log(LogLevel::kInfo,
         concat(
-            "trained ", training.steps, " steps, ", training.tokens, " tokens, ", training.seconds,
-            " s, loss ", training.loss));
+            "trained ",
+            training.steps,
+            " steps, ",
+            training.tokens,
+            " tokens, ",
+            training.seconds,
+            " s, loss ",
+            training.loss));
     return result;
   }
 
@@ -193,8 +199,7 @@ class Run {
     facts_["adapter_sha256"] = sha256_file(adapter_directory() / "adapter_model.safetensors");
   }
 
-  void evaluate(
-      eval::Subject& subject, std::vector<eval::Task> tasks, peft::Adapter& adapter) {
+  void evaluate(eval::Subject& subject, std::vector<eval::Task> tasks, peft::Adapter& adapter) {
     eval::EvaluateOptions options = evaluate_options();
     options.edited_hash = facts_["adapter_sha256"].get<std::string>();
     evaluation_ = eval::evaluate_before_after(
@@ -261,9 +266,8 @@ class Run {
         {"edits", setup_->plan.size()}};
     json["metrics"] = results_.contains("metrics") ? results_["metrics"] : OrderedJson();
     json["seconds"] = training.seconds;
-    json["edits_per_second"] = training.seconds > 0
-        ? static_cast<double>(setup_->plan.size()) / training.seconds
-        : 0.0;
+    json["edits_per_second"] =
+        training.seconds > 0 ? static_cast<double>(setup_->plan.size()) / training.seconds : 0.0;
     json["peak_rss_bytes"] = facts_["peak_rss_bytes"];
     json["training"] = facts_["training"];
     return json;
@@ -301,8 +305,8 @@ class Run {
     const OrderedJson run =
         OrderedJson::parse(read_file(directory_->path() / "run.json"), nullptr, false);
     const OrderedJson results = fs::exists(file)
-        ? OrderedJson::parse(read_file(file), nullptr, false)
-        : OrderedJson::object();
+                                    ? OrderedJson::parse(read_file(file), nullptr, false)
+                                    : OrderedJson::object();
     if (common_.json) {
       OrderedJson json = {
           {"run_id", directory_->run_id()},

@@ -26,9 +26,10 @@ void check_source(const EditBatchOptions& options) {
 editing::AugmentOptions resolve_augment(const EditBatchOptions& options) {
   // LocFT-BF is its loop alone, and prompts given outright have no wordings to draw from.
   const bool plain = !options.edits.empty() || options.editor.method == "ft-locft";
-  editing::AugmentOptions augment = options.augment.empty()
-      ? (plain ? editing::AugmentOptions::none() : editing::AugmentOptions())
-      : editing::parse_augment(options.augment);
+  editing::AugmentOptions augment =
+      options.augment.empty()
+          ? (plain ? editing::AugmentOptions::none() : editing::AugmentOptions())
+          : editing::parse_augment(options.augment);
   if (options.rehearsal_ratio >= 0) {
     augment.rehearsal_ratio = options.rehearsal_ratio;
   }
@@ -111,8 +112,8 @@ std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOption
     tasks.modes.insert(mode == "cot" ? eval::Mode::kReasoning : eval::Mode::kDirect);
   }
   return setup.given_outright()
-      ? eval::make_tasks(setup.plan, tasks)
-      : eval::make_tasks(setup.plan, setup.knowledge, *setup.wordings, tasks);
+             ? eval::make_tasks(setup.plan, tasks)
+             : eval::make_tasks(setup.plan, setup.knowledge, *setup.wordings, tasks);
 }
 
 nlohmann::ordered_json resolved_options(
@@ -158,18 +159,34 @@ std::string plan_text(const EditSetup& setup) {
   }
   std::sort(order.rbegin(), order.rend());
   std::string text = concat(
-      "Edits      ", plan.slots.size(), " changed facts, ", to_string(plan.from), " to ",
-      to_string(plan.to), '\n');
+      "Edits      ",
+      plan.slots.size(),
+      " changed facts, ",
+      to_string(plan.from),
+      " to ",
+      to_string(plan.to),
+      '\n');
   for (const auto& [count, name] : order) {
     text += concat("             ", count, ' ', name, '\n');
   }
   text += concat(
-      "           ", plan.injected.size(), " facts that came with them, ",
-      plan.injected_inverse.size(), " inverse look-ups\n",
-      "Rehearsal  ", plan.rehearsed.size(), " of ", plan.rehearsed.size() + plan.kept.size(),
-      " unchanged facts; the other ", plan.kept.size(), " measure locality\n",
-      "Multi-hop  ", plan.ripple_chains.size(), " chains through edits to train on, ",
-      plan.cases.size(), " held-out cases to judge by\n");
+      "           ",
+      plan.injected.size(),
+      " facts that came with them, ",
+      plan.injected_inverse.size(),
+      " inverse look-ups\n",
+      "Rehearsal  ",
+      plan.rehearsed.size(),
+      " of ",
+      plan.rehearsed.size() + plan.kept.size(),
+      " unchanged facts; the other ",
+      plan.kept.size(),
+      " measure locality\n",
+      "Multi-hop  ",
+      plan.ripple_chains.size(),
+      " chains through edits to train on, ",
+      plan.cases.size(),
+      " held-out cases to judge by\n");
   return text;
 }
 

@@ -45,10 +45,15 @@ void add_editor_flags(CLI::App& command, EditorFlags& flags) {
   const std::string how = "How";
   const std::string local = "What must stay";
   command.add_option("--method", flags.method, method_help())->capture_default_str()->group(what);
-  command.add_option("--target-modules", flags.target_modules, "As PEFT selects them (default: all linear layers)")
+  command
+      .add_option(
+          "--target-modules",
+          flags.target_modules,
+          "As PEFT selects them (default: all linear layers)")
       ->delimiter(',')
       ->group(what);
-  command.add_option("--layers", flags.layers, "Layers, such as 2-3,-1 (default: all)")->group(what);
+  command.add_option("--layers", flags.layers, "Layers, such as 2-3,-1 (default: all)")
+      ->group(what);
   command.add_option("--rank", flags.rank, "Rank of the LoRA")->group(what);
   command.add_option("--alpha", flags.alpha, "Its scale (default: twice the rank)")->group(what);
   command.add_flag("--rslora", flags.rslora, "Scale by alpha/sqrt(rank)")->group(what);
@@ -82,8 +87,8 @@ void add_editor_flags(CLI::App& command, EditorFlags& flags) {
       ->group(local);
 }
 
-editing::EditorOptions
-resolve(const EditorFlags& flags, std::uint64_t seed, bool edits_given_outright) {
+editing::EditorOptions resolve(
+    const EditorFlags& flags, std::uint64_t seed, bool edits_given_outright) {
   editing::EditorOptions options = editing::default_options(flags.method);
   if (edits_given_outright) {
     use_plain_prompts(flags, options);

@@ -30,7 +30,7 @@ void add_editor_flags(CLI::App& command, EditorFlags& flags);
 
 /// The method's recipe with the flags put over it, validated. Edits given outright have no wordings
 /// to make a stream from: they are trained in epochs over their own prompts unless told otherwise.
-editing::EditorOptions
-resolve(const EditorFlags& flags, std::uint64_t seed, bool edits_given_outright);
+editing::EditorOptions resolve(
+    const EditorFlags& flags, std::uint64_t seed, bool edits_given_outright);
 
 } // namespace errata::cli

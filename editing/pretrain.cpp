@@ -51,8 +51,8 @@ std::vector<ParameterGroup> parameter_groups(Decoder& model, double lr) {
 TrainOptions train_options(const PretrainTraining& training, const Part& part) {
   TrainOptions options;
   const double tokens = static_cast<double>(training.tokens) * part.share;
-  options.steps = std::max<std::int64_t>(
-      1, std::llround(tokens / static_cast<double>(training.batch_tokens)));
+  options.steps =
+      std::max<std::int64_t>(1, std::llround(tokens / static_cast<double>(training.batch_tokens)));
   options.batch.batch_tokens = training.batch_tokens;
   options.batch.micro_tokens = std::min<std::int64_t>(training.batch_tokens, 3072);
   options.batch.seed = training.seed;
@@ -87,7 +87,8 @@ TrainReport train_part(
 } // namespace
 
 DecoderConfig lab_config(const LabShape& shape) {
-  require(shape.head_dim > 0 && shape.head_dim % 2 == 0, "head-dim", shape.head_dim, "an even number");
+  require(
+      shape.head_dim > 0 && shape.head_dim % 2 == 0, "head-dim", shape.head_dim, "an even number");
   require(
       shape.hidden >= shape.head_dim && shape.hidden % shape.head_dim == 0,
       "hidden",

@@ -5,7 +5,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/save_load_test.cpp
   peft/select_test.cpp)
 
-errata_add_tests(peft_interop TORCH LABEL interop LIBRARIES errata::peft SOURCES
+errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 900 LIBRARIES errata::peft SOURCES
   peft/peft_interop_test.cpp)
 
 errata_add_tests(export_command TORCH LABEL integration LIBRARIES errata::cli SOURCES

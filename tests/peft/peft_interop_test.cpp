@@ -11,6 +11,8 @@
 
 #include <gtest/gtest.h>
 
+#include <sstream>
+
 namespace errata::peft {
 namespace {
 
@@ -51,8 +53,26 @@ class PeftInteropTest : public testing::Test {
     return output;
   }
 
-  static std::vector<double> judged_score(const std::string& arguments) {
-    return Json::parse(judge(arguments)).get<std::vector<double>>();
+  // One line of the judge's output for each command that prints.
+  static std::vector<std::vector<double>> judged_scores(const std::vector<std::string>& commands) {
+    std::string joined;
+    for (const std::string& command : commands) {
+      joined += (joined.empty() ? "" : " + ") + command;
+    }
+    std::istringstream lines(judge(joined));
+    std::vector<std::vector<double>> scores;
+    std::string line;
+    while (std::getline(lines, line)) {
+      scores.push_back(Json::parse(line).get<std::vector<double>>());
+    }
+    return scores;
+  }
+
+  static std::string make_command(const fs::path& out, const std::string& name) {
+    return "make-adapter " + model_path().string() + " " + out.string() + " " + name;
+  }
+  static std::string score_command(const fs::path& adapter) {
+    return "score " + model_path().string() + " " + adapter.string();
   }
 
   static std::vector<double> own_score(Decoder& model) {
@@ -99,7 +119,8 @@ TEST_F(PeftInteropTest, PeftReadsWhatErrataWrites) {
   patterns.rank_pattern = {{"layers.1.mlp.down_proj", 7}, {"q_proj", 2}};
   patterns.alpha_pattern = {{"up_proj", 3}, {"mlp.*", 11}};
   const std::vector<double> base = own_score(model_.decoder);
-  int number = 0;
+  std::vector<std::vector<double>> own;
+  std::vector<std::string> commands;
   for (const AdapterConfig& config : {plain, everywhere, patterns}) {
     const auto adapter = attach_lora(model_.decoder, config, 5);
     {
@@ -108,36 +129,38 @@ TEST_F(PeftInteropTest, PeftReadsWhatErrataWrites) {
         tensor.normal_(0, 0.2);
       }
     }
-    const fs::path out = path("ours" + std::to_string(number++));
+    const fs::path out = path("ours" + std::to_string(own.size()));
     save_adapter(*adapter, out);
-    const std::vector<double> own = own_score(model_.decoder);
-    EXPECT_GT(distance(own, base), 0.05) << "the adapter must matter";
-    EXPECT_LE(
-        distance(own, judged_score("score " + model_path().string() + " " + out.string())),
-        kTolerance)
-        << number;
+    own.push_back(own_score(model_.decoder));
+    EXPECT_GT(distance(own.back(), base), 0.05) << "the adapter must matter";
+    commands.push_back(score_command(out));
+  }
+  const auto judged = judged_scores(commands);
+  ASSERT_EQ(judged.size(), own.size());
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    EXPECT_LE(distance(own[i], judged[i]), kTolerance) << commands[i];
   }
 }
 
 TEST_F(PeftInteropTest, ErrataReadsWhatPeftWrites) {
-  for (const std::string name : {"lora", "rslora", "patterns", "expression", "excluded"}) {
-    const fs::path out = path("theirs_" + name);
-    judge("make-adapter " + model_path().string() + " " + out.string() + " " + name);
-    const auto adapter = load_adapter(model_.decoder, out);
-    EXPECT_LE(
-        distance(
-            own_score(model_.decoder),
-            judged_score("score " + model_path().string() + " " + out.string())),
-        kTolerance)
-        << name;
+  const std::vector<std::string> names = {"lora", "rslora", "patterns", "expression", "excluded"};
+  std::vector<std::string> commands;
+  for (const std::string& name : names) {
+    commands.push_back(make_command(path("theirs_" + name), name));
+    commands.push_back(score_command(path("theirs_" + name)));
+  }
+  const auto judged = judged_scores(commands);
+  ASSERT_EQ(judged.size(), names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    const auto adapter = load_adapter(model_.decoder, path("theirs_" + names[i]));
+    EXPECT_LE(distance(own_score(model_.decoder), judged[i]), kTolerance) << names[i];
   }
 }
 
 TEST_F(PeftInteropTest, MergedExportIsTheAdaptedModel) {
   const fs::path first = path("merge_lora");
   const fs::path second = path("merge_patterns");
-  judge("make-adapter " + model_path().string() + " " + first.string() + " lora");
-  judge("make-adapter " + model_path().string() + " " + second.string() + " patterns");
+  judge(make_command(first, "lora") + " + " + make_command(second, "patterns"));
   const auto a = load_adapter(model_.decoder, first);
   const auto b = load_adapter(model_.decoder, second);
   const std::vector<double> own = own_score(model_.decoder);
@@ -149,7 +172,9 @@ TEST_F(PeftInteropTest, MergedExportIsTheAdaptedModel) {
   EXPECT_GT(result.changed_entries, 0);
   EXPECT_LE(result.self_check.max_difference, kTolerance);
   EXPECT_TRUE(fs::exists(out / "model.safetensors.index.json"));
-  EXPECT_LE(distance(own, judged_score("score-merged " + out.string())), kTolerance);
+  const auto judged = judged_scores({"score-merged " + out.string()});
+  ASSERT_EQ(judged.size(), 1);
+  EXPECT_LE(distance(own, judged[0]), kTolerance);
 }
 
 TEST_F(PeftInteropTest, SelectionIsPefts) {

@@ -5,6 +5,8 @@
     peft_judge.py score MODEL ADAPTER       prints log-probabilities of fixed tokens as JSON
     peft_judge.py score-merged MODEL        the same without an adapter
     peft_judge.py select FILE               prints what each config of FILE selects
+
+Several commands go into one call, separated by "+"; each prints at most one line.
 """
 
 import json
@@ -107,19 +109,22 @@ def select(path):
     print(json.dumps(answers))
 
 
-def main(command, *arguments):
-    if command == "make-model":
-        make_model(*arguments)
-    elif command == "make-adapter":
-        make_adapter(*arguments)
-    elif command == "score":
-        score_adapter(*arguments)
-    elif command == "score-merged":
-        score(load(*arguments))
-    elif command == "select":
-        select(*arguments)
-    else:
-        raise SystemExit(f"unknown command {command}")
+COMMANDS = {
+    "make-model": make_model,
+    "make-adapter": make_adapter,
+    "score": score_adapter,
+    "score-merged": lambda model: score(load(model)),
+    "select": select,
+}
 
 
-main(*sys.argv[1:])
+def main(arguments):
+    """Runs the commands, which "+" separates: starting Python with torch takes seconds."""
+    while arguments:
+        end = arguments.index("+") if "+" in arguments else len(arguments)
+        command, *values = arguments[:end]
+        COMMANDS[command](*values)
+        arguments = arguments[end + 1 :]
+
+
+main(sys.argv[1:])

@@ -16,7 +16,8 @@ constexpr int kChanges = 10;
 std::string name(int number, int kind) {
   constexpr std::array<const char*, 10> kHeads = {
       "Bro", "Vel", "Ska", "Tor", "Mi", "Ulf", "Dra", "Pel", "Gun", "Fja"};
-  constexpr std::array<const char*, 8> kMiddles = {"ra", "lo", "min", "ke", "du", "sti", "vo", "ni"};
+  constexpr std::array<const char*, 8> kMiddles = {
+      "ra", "lo", "min", "ke", "du", "sti", "vo", "ni"};
   constexpr std::array<std::array<const char*, 4>, 4> kTails = {
       {{"holm", "skerry", "ness", "tooth"},
        {"gard", "wick", "mund", "bert"},
@@ -25,13 +26,21 @@ std::string name(int number, int kind) {
   const auto index = static_cast<std::size_t>(number);
   const auto group = static_cast<std::size_t>(kind);
   return std::string(kHeads[(index * 3 + group) % 10]) + kMiddles[(index + group * 3) % 8] +
-      kTails[group][(index / 3 + group) % 4];
+         kTails[group][(index / 3 + group) % 4];
 }
 
-std::string lighthouse(int i) { return name(i, 0) + " Light"; }
-std::string keeper(int i) { return name(i, 1) + " " + name(i * 7 + 3, 1) + "son"; }
-std::string island(int i) { return name(i % 12, 2); }
-std::string harbour(int i) { return name(i, 3); }
+std::string lighthouse(int i) {
+  return name(i, 0) + " Light";
+}
+std::string keeper(int i) {
+  return name(i, 1) + " " + name(i * 7 + 3, 1) + "son";
+}
+std::string island(int i) {
+  return name(i % 12, 2);
+}
+std::string harbour(int i) {
+  return name(i, 3);
+}
 
 Json fact(const std::string& subject, const std::string& relation, const std::string& object) {
   return {{"subject", subject}, {"relation", relation}, {"object", object}};
@@ -67,7 +76,9 @@ OrderedJson relations() {
   all["kept_by"] = {
       {"statements", {"{s} is tended by {o}.", "{o} tends the lamp of {s}."}},
       {"questions",
-       {"Who tends {s}?", "Which person looks after {s}?", "Tell me who minds {s}.",
+       {"Who tends {s}?",
+        "Which person looks after {s}?",
+        "Tell me who minds {s}.",
         "By whom is {s} tended?"}},
       {"noun", {"the keeper of {s}", "the person who minds {s}"}},
       {"inverse_noun", {"the lighthouse tended by {o}", "the tower that {o} looks after"}},
@@ -77,8 +88,10 @@ OrderedJson relations() {
   all["home_island"] = {
       {"statements", {"{s} grew up on {o}.", "{o} is where {s} was raised."}},
       {"questions",
-       {"Where did {s} grow up?", "On which island was {s} raised?",
-        "Tell me the home island of {s}.", "What island does {s} come from?"}},
+       {"Where did {s} grow up?",
+        "On which island was {s} raised?",
+        "Tell me the home island of {s}.",
+        "What island does {s} come from?"}},
       {"noun", {"the home island of {s}"}},
       {"inverse_noun", Json::array()},
       {"inverse", nullptr},
@@ -87,8 +100,10 @@ OrderedJson relations() {
   all["guards_harbour"] = {
       {"statements", {"{s} guards the roads of {o}.", "Ships bound for {o} look for {s}."}},
       {"questions",
-       {"Which harbour does {s} guard?", "What port lies behind {s}?",
-        "Tell me the harbour of {s}.", "For which harbour does {s} shine?"}},
+       {"Which harbour does {s} guard?",
+        "What port lies behind {s}?",
+        "Tell me the harbour of {s}.",
+        "For which harbour does {s} shine?"}},
       {"noun", {"the harbour behind {s}"}},
       {"inverse_noun", {"the lighthouse that guards {o}", "the tower that shines for {o}"}},
       {"inverse", nullptr},
@@ -97,8 +112,10 @@ OrderedJson relations() {
   all["lamp_colour"] = {
       {"statements", {"{s} burns {o}.", "The lamp of {s} is {o}."}},
       {"questions",
-       {"What colour does {s} burn?", "Which colour has the lamp of {s}?",
-        "Tell me the colour of {s}.", "In what colour does {s} shine?"}},
+       {"What colour does {s} burn?",
+        "Which colour has the lamp of {s}?",
+        "Tell me the colour of {s}.",
+        "In what colour does {s} shine?"}},
       {"noun", {"the lamp colour of {s}"}},
       {"inverse_noun", Json::array()},
       {"inverse", nullptr},
@@ -120,25 +137,26 @@ std::string cases() {
     const std::string port = harbour(i);
     Json chain = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", keeper(i))};
     Json chain_new = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", now)};
-    lines += Json{
-                 {"id", "L" + std::to_string(i)},
-                 {"hops", 2},
-                 {"edited_hop", changed ? Json("last") : Json()},
-                 {"start", port},
-                 {"chain", chain},
-                 {"chain_new", chain_new},
-                 {"changed", changed},
-                 {"base_undefined", false},
-                 {"questions",
-                  {"Who tends the lighthouse that guards " + port + "?",
-                   "Tell me who minds the tower that shines for " + port + ".",
-                   "By whom is the lighthouse that guards " + port + " tended?"}},
-                 {"answer", keeper(i)},
-                 {"answer_aliases", Json::array()},
-                 {"new_answer", now},
-                 {"new_answer_aliases", Json::array()},
-                 {"edit_ids", Json::array()}}
-                 .dump() +
+    lines +=
+        Json{
+            {"id", "L" + std::to_string(i)},
+            {"hops", 2},
+            {"edited_hop", changed ? Json("last") : Json()},
+            {"start", port},
+            {"chain", chain},
+            {"chain_new", chain_new},
+            {"changed", changed},
+            {"base_undefined", false},
+            {"questions",
+             {"Who tends the lighthouse that guards " + port + "?",
+              "Tell me who minds the tower that shines for " + port + ".",
+              "By whom is the lighthouse that guards " + port + " tended?"}},
+            {"answer", keeper(i)},
+            {"answer_aliases", Json::array()},
+            {"new_answer", now},
+            {"new_answer_aliases", Json::array()},
+            {"edit_ids", Json::array()}}
+            .dump() +
         '\n';
   }
   return lines;

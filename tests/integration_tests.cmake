@@ -1,0 +1,4 @@
+errata_add_tests(integration LABEL integration TIMEOUT 900 LIBRARIES errata::base SOURCES
+  integration/pipeline_test.cpp
+  support/tiny_world.cpp)
+add_dependencies(integration_tests errata)
