@@ -85,7 +85,8 @@ TEST_F(ExportCommandTest, RefusalsNameTheWayOut) {
   const Outcome two =
       run_export({"--adapter", adapter(), "--adapter", adapter(), "--to", "peft", "--out", out()});
   EXPECT_EQ(two.status, 2);
-  EXPECT_EQ(run_export({"--adapter", out(), "--to", "merged", "--out", out()}).status, 3);
+  const std::string nowhere = (temporary_ / "nowhere").string();
+  EXPECT_EQ(run_export({"--adapter", nowhere, "--to", "merged", "--out", out()}).status, 3);
   fs::remove(temporary_ / "adapter" / "adapter_model.safetensors");
   EXPECT_EQ(run_export({"--adapter", adapter(), "--to", "merged", "--out", out()}).status, 3);
   EXPECT_FALSE(fs::exists(out()));
