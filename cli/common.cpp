@@ -1,5 +1,6 @@
 #include "cli/command.h"
 #include "cli/progress_display.h"
+#include "core/base/log.h"
 #include "core/device.h"
 
 #include <CLI/CLI.hpp>
@@ -33,7 +34,11 @@ std::shared_ptr<CommonOptions> add_common(CLI::App& command) {
       ->group(group);
   command.add_option("--config", options->config, "JSON object of long option names and values")
       ->group(group);
-  command.parse_complete_callback([options] { configure_runtime(options->threads); });
+  command.parse_complete_callback([options] {
+    configure_runtime(options->threads);
+    const bool quiet = options->progress == "none";
+    set_log_sink(stderr_log(quiet ? LogLevel::kWarning : LogLevel::kDebug));
+  });
   return options;
 }
 

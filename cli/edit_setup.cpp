@@ -52,6 +52,13 @@ void plan_from_store(const EditBatchOptions& options, EditSetup& setup) {
       editing::make_edit_plan(setup.knowledge, from, to, setup.store->diff(from, to), plan);
 }
 
+// A recipe's projection has nothing to be measured on without unchanged facts.
+void drop_unfounded_terms(const EditorFlags& flags, EditSetup& setup) {
+  if (!flags.null_space && setup.plan.rehearsed.empty() && setup.plan.rehearsed_inverse.empty()) {
+    setup.editor.null_space = 0;
+  }
+}
+
 // With prompts given outright the data of the locality terms do not exist.
 void check_terms(const EditSetup& setup) {
   const auto& editor = setup.editor;
@@ -84,6 +91,7 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
     setup->source_hash = sha256_file(options.edits);
   }
   setup->wordings = std::make_unique<editing::Wordings>(setup->knowledge);
+  drop_unfounded_terms(options.editor, *setup);
   check_terms(*setup);
   return setup;
 }

@@ -32,6 +32,7 @@ void use_plain_prompts(const EditorFlags& flags, editing::EditorOptions& options
   options.epochs = 25;
   options.batch_size = 100;
   options.early_stop = 1e-2;
+  options.anchor = 0;
   if (!flags.optimizer) {
     options.optimizer = OptimizerKind::kAdamW;
     options.lr = 1e-3;

@@ -30,7 +30,7 @@ std::string new_run_id(const OrderedJson& identity) {
 } // namespace
 
 RunDirectory::RunDirectory(const fs::path& path, Mode mode, const OrderedJson& identity)
-    : path_(path), identity_(std::make_unique<OrderedJson>(identity)) {
+    : path_(path), identity_(std::make_unique<OrderedJson>(identity)), created_(!fs::exists(path)) {
   make_directories(path_);
   lock_ = std::make_unique<DirectoryLock>(path_);
   const fs::path run_file = path_ / "run.json";
@@ -68,6 +68,12 @@ RunDirectory::RunDirectory(const fs::path& path, Mode mode, const OrderedJson& i
 
 RunDirectory::~RunDirectory() {
   set_log_sink(previous_sink_);
+  if (created_) {
+    std::error_code ignored;
+    for (const char* name : {"log.txt", ".lock", ""}) {
+      fs::remove(path_ / name, ignored);
+    }
+  }
 }
 
 void RunDirectory::write_run(const OrderedJson& facts, const std::string& status) {
@@ -78,6 +84,7 @@ void RunDirectory::write_run(const OrderedJson& facts, const std::string& status
   run["options"] = *identity_;
   run.update(facts);
   write_json(path_ / "run.json", run);
+  created_ = false;
 }
 
 } // namespace errata::cli

@@ -24,6 +24,7 @@ class RunDirectory {
   /// resuming where nothing was begun begins.
   RunDirectory(
       const std::filesystem::path& path, Mode mode, const nlohmann::ordered_json& identity);
+  /// A directory that was made for a run which never began is taken away again.
   ~RunDirectory();
   RunDirectory(const RunDirectory&) = delete;
   RunDirectory& operator=(const RunDirectory&) = delete;
@@ -45,6 +46,7 @@ class RunDirectory {
   std::string run_id_;
   std::string started_;
   bool finished_ = false;
+  bool created_ = false; ///< by this object, and no run.json is in it yet
   std::shared_ptr<std::ofstream> log_;
   LogSink previous_sink_;
 };

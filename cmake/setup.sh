@@ -61,7 +61,8 @@ build_project() {
   local directory=$1
   shift
   say "Building into ${directory#"$root"/} (the first time takes some minutes)"
-  cmake -S "$root" -B "$directory" -G Ninja -DCMAKE_BUILD_TYPE=Release "$@" >"$directory.log" 2>&1 ||
+  cmake -S "$root" -B "$directory" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DERRATA_UNITY=ON "$@" >"$directory.log" 2>&1 ||
     { cat "$directory.log" >&2; exit 1; }
   # A file that includes LibTorch takes about 1.5 GB to compile.
   local jobs memory

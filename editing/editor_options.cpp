@@ -38,6 +38,7 @@ void check_count(const char* option, std::int64_t value, std::int64_t low, std::
 void use_ft(EditorOptions& options) {
   options.lr = 1.5e-3;
   options.anchor = 0.004;
+  options.null_space = 0;
   options.steps = 400;
 }
 
@@ -52,6 +53,8 @@ void use_locft(EditorOptions& options) {
   options.warmup = 0;
   options.schedule = Schedule::kConstant;
   options.grad_clip = 0;
+  options.anchor = 0;
+  options.null_space = 0;
   options.early_stop = 1e-2;
   options.loss_mean = LossMean::kExamples;
 }

@@ -34,7 +34,7 @@ struct EditorOptions {
   std::int64_t batch_size = 0; ///< examples a step, instead of tokens; with epochs
   std::int64_t micro_tokens = 4096;
   OptimizerKind optimizer = OptimizerKind::kMuon;
-  double lr = 1e-2;
+  double lr = 1.6e-2;
   double weight_decay = 0;
   std::int64_t warmup = 20;
   Schedule schedule = Schedule::kLinear;
@@ -44,9 +44,9 @@ struct EditorOptions {
   std::uint64_t seed = 0;
 
   // Locality terms.
-  double anchor = 0;     ///< share of the way back to the base at each step
-  double null_space = 0; ///< softness of the projection; 0: off
-  double kl = 0;         ///< weight of KL to the base on rehearsal
+  double anchor = 0.003;    ///< share of the way back to the base at each step
+  double null_space = 0.03; ///< softness of the projection; 0: off
+  double kl = 0;            ///< weight of KL to the base on rehearsal
 
   // Not part of what is learnt.
   CheckpointOptions checkpoint;

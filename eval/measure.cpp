@@ -179,12 +179,12 @@ void measure_first_wording(Collector& out) {
 
 // The three wordings of a case together.
 void measure_three_wordings(Collector& out) {
-  struct Wordings {
+  struct Answered {
     const Task* task = nullptr;
     double right = 0;
     int count = 0;
   };
-  std::vector<Wordings> cases;
+  std::vector<Answered> cases;
   std::map<std::pair<Mode, std::string>, std::size_t> places;
   for (std::size_t i = 0; i < out.tasks.size(); ++i) {
     const Task& task = out.tasks[i];
@@ -198,7 +198,7 @@ void measure_three_wordings(Collector& out) {
     cases[place].right += out.verdicts[i].right ? 1 : 0;
     cases[place].count += 1;
   }
-  for (const Wordings& item : cases) {
+  for (const Answered& item : cases) {
     if (item.count != 3) {
       continue;
     }

@@ -1,40 +1,18 @@
 #include "eval/report_parts.h"
 
 #include "core/base/json.h"
+#include "eval/figure_text.h"
 #include "eval/metric_names.h"
 #include "eval/report.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
-#include <cstdio>
 #include <map>
 #include <set>
 #include <utility>
 
 namespace errata::eval {
 namespace {
-
-std::string number(double value, const char* form = "%.1f") {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), form, value);
-  return text.data();
-}
-
-std::string percent(const OrderedJson* figure) {
-  return figure == nullptr ? "–" : number(100 * figure->at("value").get<double>());
-}
-
-std::string interval(const OrderedJson* figure, const char* form = "%.1f") {
-  if (figure == nullptr || figure->at("ci95").is_null()) {
-    return "";
-  }
-  const OrderedJson& bounds = figure->at("ci95");
-  return concat(
-      number(100 * bounds[0].get<double>(), form),
-      " to ",
-      number(100 * bounds[1].get<double>(), form));
-}
 
 const OrderedJson* side(const OrderedJson& results, const char* name, std::string_view path) {
   return find_path(results.at("metrics"), concat(name, '.', path));
@@ -56,13 +34,13 @@ std::string card(const OrderedJson& results, std::string_view path, std::string_
   }
   std::string small = concat("of ", figure->at("n").get<std::int64_t>());
   if (const OrderedJson* base = side(results, "before", path); has_after(results) && base) {
-    small = concat("before ", percent(base), " %, ", small);
+    small = concat("before ", percent_text(base), " %, ", small);
   }
   return concat(
       "<div class=\"card\"><span class=\"what\">",
       escape_html(what),
       "</span><b>",
-      percent(figure),
+      percent_text(figure),
       " %</b><span>",
       small,
       "</span></div>\n");
@@ -82,9 +60,9 @@ std::string delta_cell(const OrderedJson& results, std::string_view path) {
       "<td class=\"n",
       colour,
       "\">",
-      number(points, "%+.1f"),
+      number_text(points, "%+.1f"),
       "</td><td class=\"n wide-only\">",
-      interval(delta, "%+.1f"),
+      interval_text(delta, "%+.1f"),
       "</td>");
 }
 
@@ -95,7 +73,7 @@ std::string p_value(const OrderedJson& results, std::string_view path) {
     return "";
   }
   const double p = test->at("p_holm").get<double>();
-  return p < 0.001 ? "&lt; 0.001" : number(p, "%.3f");
+  return p < 0.001 ? "&lt; 0.001" : number_text(p, "%.3f");
 }
 
 std::string row(const OrderedJson& results, std::string_view path, const std::string& name) {
@@ -105,13 +83,13 @@ std::string row(const OrderedJson& results, std::string_view path, const std::st
   }
   std::string html = concat("<tr><td>", escape_html(name), "</td>");
   if (has_after(results)) {
-    html += concat("<td class=\"n\">", percent(side(results, "before", path)), "</td>");
+    html += concat("<td class=\"n\">", percent_text(side(results, "before", path)), "</td>");
   }
   html += concat(
       "<td class=\"n\"><b>",
-      percent(figure),
+      percent_text(figure),
       "</b></td><td class=\"n wide-only\">",
-      interval(figure),
+      interval_text(figure),
       "</td>");
   if (has_after(results)) {
     html += delta_cell(results, path);

@@ -1,39 +1,19 @@
 #include "core/base/json.h"
+#include "eval/figure_text.h"
 #include "eval/metric_names.h"
 #include "eval/results.h"
 
 #include <algorithm>
-#include <array>
-#include <cstdio>
 #include <utility>
 
 namespace errata::eval {
 namespace {
-
-std::string format(const char* form, double value) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), form, value);
-  return text.data();
-}
 
 std::string padded(std::string text, std::size_t width, bool left) {
   if (text.size() < width) {
     text.insert(left ? text.size() : 0, width - text.size(), ' ');
   }
   return text;
-}
-
-std::string percent(const OrderedJson* figure) {
-  return figure == nullptr ? "-" : format("%.1f", 100 * figure->at("value").get<double>());
-}
-
-std::string interval(const OrderedJson* figure) {
-  if (figure == nullptr || figure->at("ci95").is_null()) {
-    return "";
-  }
-  const auto& bounds = figure->at("ci95");
-  return "[" + format("%.1f", 100 * bounds[0].get<double>()) + ", " +
-         format("%.1f", 100 * bounds[1].get<double>()) + "]";
 }
 
 // The question itself: between "Question:" and the next line.
@@ -109,8 +89,8 @@ std::string results_table(const OrderedJson& results) {
       continue;
     }
     text += padded(std::string(row.path.substr(0, row.path.find('.'))), 10, true) +
-            padded(std::string(row.name), 35, true) + padded(both ? percent(base) : "", 8, false) +
-            padded(percent(edited), 8, false) + padded(interval(edited), 15, false) +
+            padded(std::string(row.name), 35, true) + padded(both ? percent_text(base) : "", 8, false) +
+            padded(percent_text(edited), 8, false) + padded(interval_text(edited), 15, false) +
             padded(concat(edited->at("n").get<std::int64_t>()), 6, false) + "\n";
   }
   return text;

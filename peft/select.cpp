@@ -98,7 +98,7 @@ std::int64_t resolve_layer(
   ERRATA_CHECK(
       resolved >= 0 && resolved < num_layers,
       ErrorCode::kInvalidArgument,
-      "layers '",
+      "--layers '",
       all,
       "': ",
       text,
@@ -122,7 +122,7 @@ std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t num
     ERRATA_CHECK(
         std::regex_match(part, groups, form),
         ErrorCode::kInvalidArgument,
-        "layers '",
+        "--layers '",
         text,
         "': '",
         part,
@@ -133,7 +133,7 @@ std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t num
     ERRATA_CHECK(
         first <= last,
         ErrorCode::kInvalidArgument,
-        "layers '",
+        "--layers '",
         text,
         "': the range ",
         part,

@@ -12,17 +12,21 @@ namespace {
 std::atomic<LogLevel> g_level{LogLevel::kInfo};
 std::mutex g_mutex;
 
-void write_to_stderr(LogLevel /*level*/, std::string_view message) {
-  const std::string line = std::string(message) + '\n';
-  std::fwrite(line.data(), 1, line.size(), stderr);
-}
-
 LogSink& sink() {
-  static LogSink current = write_to_stderr;
+  static LogSink current = stderr_log(LogLevel::kDebug);
   return current;
 }
 
 } // namespace
+
+LogSink stderr_log(LogLevel least) {
+  return [least](LogLevel level, std::string_view message) {
+    if (level <= least) {
+      const std::string line = std::string(message) + '\n';
+      std::fwrite(line.data(), 1, line.size(), stderr);
+    }
+  };
+}
 
 void set_log_level(LogLevel level) noexcept {
   g_level = level;
@@ -34,7 +38,7 @@ LogLevel log_level() noexcept {
 
 LogSink set_log_sink(LogSink new_sink) {
   const std::lock_guard lock(g_mutex);
-  return std::exchange(sink(), new_sink ? std::move(new_sink) : LogSink(write_to_stderr));
+  return std::exchange(sink(), new_sink ? std::move(new_sink) : stderr_log(LogLevel::kDebug));
 }
 
 void log(LogLevel level, std::string_view message) {

@@ -13,6 +13,9 @@ LogLevel log_level() noexcept;
 /// Receives every enabled line, without a newline. The default writes it to stderr.
 using LogSink = std::function<void(LogLevel level, std::string_view line)>;
 
+/// Writes to stderr what is at least as serious as `least`.
+LogSink stderr_log(LogLevel least);
+
 /// Replaces the sink (an empty one restores the default) and returns the previous one.
 LogSink set_log_sink(LogSink sink);
 

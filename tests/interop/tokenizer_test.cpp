@@ -120,12 +120,12 @@ TEST_F(TokenizerInteropTest, TransformersReadsATrainedTokenizer) {
     texts.push_back(concat("Since ", 1700 + i, " the river of Zemlya has flowed to Norra."));
   }
   TokenizerTrainingOptions options;
-  options.vocab_size = 700;
+  options.vocab_size = 600;
   const auto model = directory_ / "model";
   train_tokenizer(texts, options, model);
   DecoderConfig config;
   config.model_type = "gemma3_text";
-  config.vocab_size = 700;
+  config.vocab_size = 600;
   config.hidden_size = 8;
   config.intermediate_size = 8;
   config.num_heads = config.num_kv_heads = 1;
@@ -142,7 +142,7 @@ TEST_F(TokenizerInteropTest, TransformersReadsATrainedTokenizer) {
       texts.end(), {"<start_of_turn>user\nhello<end_of_turn>\n", "a<eos>b", "<bos>x", "<eo"});
   const Json expected = judge("transformers", model, texts);
   EXPECT_EQ(expected["class"], "GemmaTokenizer");
-  EXPECT_EQ(expected["size"], 700);
+  EXPECT_EQ(expected["size"], 600);
   EXPECT_EQ(expected["bos"], 2);
   EXPECT_EQ(expected["eos"], 1);
   ASSERT_EQ(expected["texts"].size(), texts.size());

@@ -48,7 +48,7 @@ TEST(ParseLayersTest, NamesWhatIsWrong) {
       {"99999999999999999999", "out of range"},
       {"3-2", "ends before it starts"}};
   for (const auto& [text, part] : cases) {
-    expect_error(ErrorCode::kInvalidArgument, {"layers '" + text + "'", part}, [&text = text] {
+    expect_error(ErrorCode::kInvalidArgument, {"--layers '" + text + "'", part}, [&text = text] {
       parse_layers(text, 12);
     });
   }
