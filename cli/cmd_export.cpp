@@ -59,6 +59,7 @@ OrderedJson result_json(const ExportFlags& flags, const peft::ExportResult& resu
   }
   json["self_check"] = {
       {"max_logprob_difference", result.self_check.max_difference},
+      {"max_logprob_rounding", result.self_check.rounding},
       {"tolerance", result.self_check.tolerance},
       {"positions", result.self_check.positions}};
   return json;
@@ -77,6 +78,10 @@ void print_readable(std::ostream& out, const ExportFlags& flags, const peft::Exp
   out << "\nself-check: log-probabilities differ by at most " << result.self_check.max_difference
       << " at " << result.self_check.positions << " positions (tolerance "
       << result.self_check.tolerance << ")\n";
+  if (result.self_check.rounding > result.self_check.tolerance) {
+    out << "the cast to the weights' dtype changes them by at most " << result.self_check.rounding
+        << "; --dtype float32 keeps them\n";
+  }
   if (flags.rank > 0) {
     out << "truncated to rank " << flags.rank << ": " << 100 * result.truncation_error
         << " % of the change was dropped (Frobenius norm)\n";

@@ -42,11 +42,11 @@ class Display {
       what_ = progress.what;
       start_ = Clock::now();
       first_ = progress.done;
-      shown_ = {};
+      shown_ = start_; // what is over at once needs no line before its last
     }
     const bool last = progress.total > 0 && progress.done >= progress.total;
     const double interval = style_ == "bar" ? 0.1 : 5.0;
-    if (!last && shown_ != Clock::time_point{} && seconds_since(shown_) < interval) {
+    if (!last && seconds_since(shown_) < interval) {
       return;
     }
     if (last && finished_ == what_) {

@@ -118,8 +118,7 @@ TeacherForced summarise(const std::vector<TokenScore>& scores, bool boundary_mer
 void score_answers(
     Subject& subject,
     const std::vector<const Task*>& tasks,
-    std::vector<Output>& outputs,
-    const ProgressCallback& progress) {
+    std::vector<Output>& outputs) {
   std::vector<std::size_t> places;
   std::vector<Tokens> sequences;
   std::vector<std::int64_t> first;
@@ -136,10 +135,8 @@ void score_answers(
   if (places.empty()) {
     return;
   }
-  const auto scores = score_tokens(subject.decoder, sequences, first, [&](const Progress&) {
-    check_interrupted();
-    report(progress, {"scoring answers", 0, 0, "answers", ""});
-  });
+  const auto scores = score_tokens(
+      subject.decoder, sequences, first, [](const Progress&) { check_interrupted(); });
   for (std::size_t k = 0; k < places.size(); ++k) {
     outputs[places[k]].teacher_forced = summarise(scores[k], merged[k]);
   }
@@ -192,7 +189,7 @@ std::vector<Output> run_tasks(
       for (const Generation& generation : generations) {
         outputs.push_back(to_output(generation, subject, protocol, mode));
       }
-      score_answers(subject, chunk, outputs, progress);
+      score_answers(subject, chunk, outputs);
       for (std::size_t i = 0; i < chunk.size(); ++i) {
         cache.insert(*chunk[i], outputs[i]);
       }

@@ -24,10 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Stated in docs/formats/merged.md: float32 sums differ in their order only, below that each weight
-// is off by half a unit in its last place.
-constexpr double kFloat32Tolerance = 1e-4;
-constexpr double kLowPrecisionTolerance = 5e-2;
+// Stated in docs/formats/merged.md: float32 sums differ in their order only.
+constexpr double kTolerance = 1e-4;
 
 using Adapters = std::vector<std::unique_ptr<Adapter>>;
 
@@ -40,22 +38,48 @@ Model load_for_check(const fs::path& directory, const ExportOptions& options, bo
   return load_model(directory, load);
 }
 
-SelfCheck compare(const torch::Tensor& before, const torch::Tensor& after, double tolerance) {
-  SelfCheck check;
+double largest_difference(const torch::Tensor& before, const torch::Tensor& after) {
+  return (before - after).abs().max().item<double>();
+}
+
+// Adds what `after` differs from `before` to the check, and fails when it is too much.
+void compare(const torch::Tensor& before, const torch::Tensor& after, SelfCheck& check) {
+  const double difference = largest_difference(before, after);
   check.positions = before.numel();
-  check.tolerance = tolerance;
-  check.max_difference = (before - after).abs().max().item<double>();
+  check.tolerance = kTolerance;
+  check.max_difference = std::max(check.max_difference, difference);
   // Not "greater": a difference that is not a number must not pass.
   ERRATA_CHECK(
-      check.max_difference <= tolerance,
+      difference <= kTolerance,
       ErrorCode::kInternal,
       "self-check: log-probabilities of the export differ from the adapted model's by up to ",
-      check.max_difference,
+      difference,
       ", more than ",
-      tolerance,
-      "; nothing was written",
-      tolerance == kLowPrecisionTolerance ? "; export with --dtype float32" : "");
-  return check;
+      kTolerance,
+      "; nothing was written");
+}
+
+// The model with its adapters' deltas in its weights.
+void merge_in_memory(Model& model, const Adapters& attached) {
+  const torch::NoGradGuard no_grad;
+  const auto parameters = model.decoder->named_parameters();
+  for (const auto& adapter : attached) {
+    for (const std::string& module : adapter->modules()) {
+      parameters[module + ".weight"].add_(adapter->delta(module));
+    }
+  }
+  for (const auto& adapter : attached) {
+    adapter->set_enabled(false);
+  }
+}
+
+// Its weights as the files will hold them.
+void round_in_memory(Model& model, std::optional<torch::Dtype> dtype) {
+  const torch::NoGradGuard no_grad;
+  const WeightFiles base(model.directory);
+  for (const auto& item : model.decoder->named_parameters()) {
+    item.value().copy_(item.value().to(merged_dtype(base, item.key(), dtype)));
+  }
 }
 
 std::vector<ExportedFile> list_files(const fs::path& directory) {
@@ -122,6 +146,7 @@ OrderedJson provenance(
   json["rounded_back"] = result.rounded_back;
   json["self_check"] = {
       {"max_logprob_difference", result.self_check.max_difference},
+      {"max_logprob_rounding", result.self_check.rounding},
       {"tolerance", result.self_check.tolerance},
       {"positions", result.self_check.positions}};
   return json;
@@ -163,7 +188,6 @@ ExportResult export_merged(
   std::vector<std::vector<std::int32_t>> probes;
   torch::Tensor expected;
   std::string base_hash;
-  double tolerance = kFloat32Tolerance;
   StagedDirectory staged(out);
   {
     // Gone before the merged model is loaded: never two models in memory.
@@ -174,7 +198,7 @@ ExportResult export_merged(
     }
     base_hash = model.hash;
     probes = probe_sequences(model);
-    expected = probe_log_probabilities(model.decoder, probes);
+    const torch::Tensor adapted = probe_log_probabilities(model.decoder, probes);
     const MergeCounts counts = write_merged_weights(
         WeightFiles(model_directory),
         attached,
@@ -185,8 +209,11 @@ ExportResult export_merged(
     result.modules = counts.modules;
     result.changed_entries = counts.changed_entries;
     result.rounded_back = counts.rounded_back;
-    const bool whole = !options.dtype || *options.dtype == torch::kFloat32;
-    tolerance = whole && counts.all_float32 ? kFloat32Tolerance : kLowPrecisionTolerance;
+    merge_in_memory(model, attached);
+    compare(adapted, probe_log_probabilities(model.decoder, probes), result.self_check);
+    round_in_memory(model, options.dtype);
+    expected = probe_log_probabilities(model.decoder, probes);
+    result.self_check.rounding = largest_difference(adapted, expected);
   }
   copy_model_files(model_directory, staged.path());
   if (options.dtype) {
@@ -194,8 +221,7 @@ ExportResult export_merged(
   }
   {
     Model merged = load_for_check(staged.path(), options, /*hash=*/false);
-    result.self_check =
-        compare(expected, probe_log_probabilities(merged.decoder, probes), tolerance);
+    compare(expected, probe_log_probabilities(merged.decoder, probes), result.self_check);
   }
   result.files = list_files(staged.path());
   write_json(staged.path() / "errata.json", provenance(base_hash, adapters, result));
@@ -230,8 +256,7 @@ ExportResult export_peft(
   save_adapter(*attached, staged.path(), own_metadata(adapter));
   attached.reset();
   attached = load_adapter(model.decoder, staged.path());
-  result.self_check =
-      compare(expected, probe_log_probabilities(model.decoder, probes), kFloat32Tolerance);
+  compare(expected, probe_log_probabilities(model.decoder, probes), result.self_check);
   result.files = list_files(staged.path());
   staged.commit_replacing();
   return result;

@@ -29,9 +29,12 @@ struct ExportedFile {
   std::string sha256;
 };
 
-/// Log-probabilities of the probe tokens: base and adapters against what was written and read back.
+/// Log-probabilities of the probe tokens, in float32 arithmetic: base and adapters against the
+/// merge, and what was to be written against what was read back.
 struct SelfCheck {
   double max_difference = 0;
+  /// What the cast of the weights to the output's dtype changes; no fault of the export.
+  double rounding = 0;
   double tolerance = 0;
   std::int64_t positions = 0;
 };
@@ -48,7 +51,7 @@ struct ExportResult {
 /// Writes base plus adapters (summed) as a HF directory: float32 arithmetic, one cast, weights
 /// streamed shard by shard, configs and tokenizer copied, and errata.json with the hashes
 /// (docs/formats/merged.md). The directory is written beside its place, read back and compared with
-/// the adapted base (1e-4 in float32, 5e-2 below): a larger difference is `kInternal`. It appears
+/// the adapted base: a difference above 1e-4 that is not the cast's is `kInternal`. It appears
 /// complete or not at all. An `out` that exists is `kInvalidArgument` unless `force` is set and it
 /// holds an earlier export.
 ExportResult export_merged(

@@ -15,8 +15,7 @@ namespace {
 using Names = std::vector<std::string>;
 
 // Where a checkpoint may keep what the decoder calls `model.…`: multimodal ones add a prefix.
-std::string file_name(const WeightFiles& base, const std::string& module) {
-  const std::string name = module + ".weight";
+std::string file_name(const WeightFiles& base, const std::string& name) {
   const std::array candidates = {
       name,
       "language_model." + name,
@@ -29,6 +28,12 @@ std::string file_name(const WeightFiles& base, const std::string& module) {
   ERRATA_FAIL(ErrorCode::kInternal, "the base has no tensor ", name);
 }
 
+torch::Dtype dtype_in_file(
+    const WeightFiles& base, const std::string& name, std::optional<torch::Dtype> wanted) {
+  const torch::Dtype own = base.file(name).dtype(name);
+  return wanted && c10::isFloatingType(own) ? *wanted : own;
+}
+
 // Adds deltas matrix by matrix, so that no more than one is expanded at a time.
 class Merger {
  public:
@@ -36,15 +41,10 @@ class Merger {
       : base_(base) {
     for (const auto& adapter : adapters) {
       for (const std::string& module : adapter->modules()) {
-        changes_[file_name(base, module)].push_back({adapter.get(), module});
+        changes_[file_name(base, module + ".weight")].push_back({adapter.get(), module});
       }
     }
     counts_.modules = static_cast<std::int64_t>(changes_.size());
-  }
-
-  torch::Dtype dtype(const std::string& name, std::optional<torch::Dtype> wanted) const {
-    const torch::Dtype own = base_.file(name).dtype(name);
-    return wanted && c10::isFloatingType(own) ? *wanted : own;
   }
 
   torch::Tensor tensor(const std::string& name, torch::Dtype dtype) {
@@ -71,7 +71,6 @@ class Merger {
     counts_.changed_entries += changed.sum().item<std::int64_t>();
     counts_.rounded_back +=
         merged.eq(weight.to(dtype)).logical_and_(changed).sum().item<std::int64_t>();
-    counts_.all_float32 = counts_.all_float32 && dtype == torch::kFloat32;
     return merged;
   }
 
@@ -117,7 +116,7 @@ MergeCounts write_merged_weights(
   std::uint64_t filled = 0;
   std::uint64_t total = 0;
   for (const std::string& name : base.names()) {
-    const std::uint64_t bytes = byte_size(base, name, merger.dtype(name, dtype));
+    const std::uint64_t bytes = byte_size(base, name, dtype_in_file(base, name, dtype));
     if (filled > 0 && filled + bytes > shard_bytes) {
       shards.emplace_back();
       filled = 0;
@@ -135,7 +134,7 @@ MergeCounts write_merged_weights(
         shards.size() == 1 ? "model.safetensors" : shard_name(i, shards.size());
     std::vector<std::pair<std::string, torch::Tensor>> tensors;
     for (const std::string& name : shards[i]) {
-      tensors.emplace_back(name, merger.tensor(name, merger.dtype(name, dtype)));
+      tensors.emplace_back(name, merger.tensor(name, dtype_in_file(base, name, dtype)));
       index["weight_map"][name] = file;
     }
     save_safetensors(directory / file, tensors, {}, dtype);
@@ -151,6 +150,11 @@ MergeCounts write_merged_weights(
     write_json(directory / "model.safetensors.index.json", index);
   }
   return merger.counts();
+}
+
+torch::Dtype merged_dtype(
+    const WeightFiles& base, const std::string& name, std::optional<torch::Dtype> dtype) {
+  return dtype_in_file(base, file_name(base, name), dtype);
 }
 
 } // namespace errata::peft

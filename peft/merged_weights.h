@@ -16,7 +16,6 @@ struct MergeCounts {
   std::int64_t modules = 0;
   std::int64_t changed_entries = 0;
   std::int64_t rounded_back = 0;
-  bool all_float32 = true; ///< every merged matrix was written in float32
 };
 
 /// Writes the tensors of `base` with the adapters' deltas added into `directory`: one file, or
@@ -30,5 +29,9 @@ MergeCounts write_merged_weights(
     std::optional<torch::Dtype> dtype,
     std::uint64_t shard_bytes,
     const ProgressCallback& progress);
+
+/// The dtype in which the tensor that the decoder calls `name` is written.
+torch::Dtype merged_dtype(
+    const WeightFiles& base, const std::string& name, std::optional<torch::Dtype> dtype);
 
 } // namespace errata::peft
