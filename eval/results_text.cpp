@@ -89,7 +89,8 @@ std::string results_table(const OrderedJson& results) {
       continue;
     }
     text += padded(std::string(row.path.substr(0, row.path.find('.'))), 10, true) +
-            padded(std::string(row.name), 35, true) + padded(both ? percent_text(base) : "", 8, false) +
+            padded(std::string(row.name), 35, true) +
+            padded(both ? percent_text(base) : "", 8, false) +
             padded(percent_text(edited), 8, false) + padded(interval_text(edited), 15, false) +
             padded(concat(edited->at("n").get<std::int64_t>()), 6, false) + "\n";
   }

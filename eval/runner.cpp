@@ -116,9 +116,7 @@ TeacherForced summarise(const std::vector<TokenScore>& scores, bool boundary_mer
 }
 
 void score_answers(
-    Subject& subject,
-    const std::vector<const Task*>& tasks,
-    std::vector<Output>& outputs) {
+    Subject& subject, const std::vector<const Task*>& tasks, std::vector<Output>& outputs) {
   std::vector<std::size_t> places;
   std::vector<Tokens> sequences;
   std::vector<std::int64_t> first;
@@ -135,8 +133,8 @@ void score_answers(
   if (places.empty()) {
     return;
   }
-  const auto scores = score_tokens(
-      subject.decoder, sequences, first, [](const Progress&) { check_interrupted(); });
+  const auto scores =
+      score_tokens(subject.decoder, sequences, first, [](const Progress&) { check_interrupted(); });
   for (std::size_t k = 0; k < places.size(); ++k) {
     outputs[places[k]].teacher_forced = summarise(scores[k], merged[k]);
   }

@@ -80,8 +80,8 @@ TEST(EditPlanTest, TellsSlotsFromWhatComesWithThem) {
 // Counts of the Python prototype (lab recipe): 645 new facts and 253 new inverse facts on the same
 // relations. It counted 332 slots because it took every slot that ever changed: seven of them hold
 // their first value again, and one (Haiti's chief of state) is vacant at the end; another became
-// filled (counted there among the new facts). It also lacks 21 facts of leaders who came back: to it
-// their first term never ended.
+// filled (counted there among the new facts). It also lacks 21 facts of leaders who came back: to
+// it their first term never ended.
 TEST(EditPlanTest, FactbookCountsAgreeWithThePrototype) {
   const EditPlan& plan = default_plan();
   EXPECT_EQ(plan.slots.size(), 325U);
