@@ -54,6 +54,7 @@ std::unordered_map<std::string, std::string> trainer_settings(
   return {
       {"model_type", "bpe"},
       {"vocab_size", std::to_string(options.vocab_size)},
+      {"hard_vocab_limit", "false"}, // little text has fewer pieces
       {"character_coverage", std::to_string(options.character_coverage)},
       {"max_sentence_length", std::to_string(options.max_line_bytes)},
       {"byte_fallback", "true"},

@@ -8,7 +8,7 @@
 namespace errata {
 
 struct TokenizerTrainingOptions {
-  std::int64_t vocab_size = 4096;
+  std::int64_t vocab_size = 4096;     ///< at most: little text has fewer pieces
   double character_coverage = 0.9999; ///< rarer characters are spelt in bytes
   std::int64_t max_line_bytes = 8000; ///< longer lines are left out
 };
@@ -19,7 +19,7 @@ struct TokenizerTrainingOptions {
 /// `<directory>/tokenizer.model`, and tokenizer.json and tokenizer_config.json with which
 /// transformers loads it as a GemmaTokenizer. The same texts give the same bytes.
 ///
-/// `kInvalidArgument` when the texts do not yield that many pieces.
+/// `kInvalidArgument` when there is no text, or more symbols than pieces.
 void train_tokenizer(
     const std::vector<std::string>& texts,
     const TokenizerTrainingOptions& options,

@@ -111,11 +111,13 @@ TrainReport Trainer::run(ExampleSource& source, const ProgressCallback& progress
       options_.steps > 0,
       ErrorCode::kInvalidArgument,
       "epochs need a finite set of examples; a stream has none: give steps");
+  started_ = now();
   TrainPass pass = make_pass();
   return run(*plan_stream(source, options_.batch), pass, progress);
 }
 
 TrainReport Trainer::run(std::vector<TrainExample> examples, const ProgressCallback& progress) {
+  started_ = now();
   std::vector<std::shared_ptr<const TrainExample>> shared;
   for (TrainExample& example : examples) {
     shared.push_back(std::make_shared<const TrainExample>(std::move(example)));
@@ -134,7 +136,7 @@ TrainReport Trainer::run(BatchPlan& plan, TrainPass& pass, const ProgressCallbac
   progress_ = {};
   pending_.reset();
   resume(plan);
-  started_ = saved_ = now();
+  saved_ = now();
   bool stop = false;
   while (!progress_.finished && !stop && progress_.step < total) {
     stop_if_interrupted(total);

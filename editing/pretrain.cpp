@@ -81,7 +81,10 @@ TrainReport train_part(
   const auto documents = pretrain_documents(plan, wordings, part.stream_seed);
   DocumentExamples examples(*documents, tokenizer);
   Trainer trainer(model, parameter_groups(model, part.lr), train_options(training, part));
-  return trainer.run(examples, progress);
+  return trainer.run(examples, [&](Progress step) {
+    step.what += concat(", ", part.name); // so that each part has a rate of its own
+    report(progress, step);
+  });
 }
 
 } // namespace

@@ -29,8 +29,19 @@ std::string one_line(std::string text) {
   return first == std::string::npos ? "(nothing)" : text.substr(first);
 }
 
+// What a model said, cut where it goes on and on.
 std::string said(const Output& output) {
-  return one_line(output.text) + (output.ending == Ending::kLength ? " ..." : "");
+  constexpr std::size_t kShown = 240;
+  std::string text = one_line(output.text);
+  const bool cut = text.size() > kShown;
+  if (cut) {
+    std::size_t end = kShown;
+    while ((static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) {
+      --end; // not inside a character
+    }
+    text.resize(end);
+  }
+  return text + (cut || output.ending == Ending::kLength ? " ..." : "");
 }
 
 std::string example(const Evaluation& evaluation, std::size_t at) {

@@ -9,10 +9,7 @@
 namespace errata::testing_support {
 namespace {
 
-constexpr int kLighthouses = 20;
-constexpr int kChanges = 10;
-
-// Invented names from syllables; the offsets keep kinds of entities apart.
+// Invented names from syllables; the last ones keep kinds of entities apart.
 std::string name(int number, int kind) {
   constexpr std::array<const char*, 10> kHeads = {
       "Bro", "Vel", "Ska", "Tor", "Mi", "Ulf", "Dra", "Pel", "Gun", "Fja"};
@@ -23,10 +20,10 @@ std::string name(int number, int kind) {
        {"gard", "wick", "mund", "bert"},
        {"ay", "oe", "isle", "land"},
        {"hamn", "port", "bight", "haven"}}};
-  const auto index = static_cast<std::size_t>(number);
+  // 97 has no divisor in common with the 320 names of a kind, so none comes twice.
   const auto group = static_cast<std::size_t>(kind);
-  return std::string(kHeads[(index * 3 + group) % 10]) + kMiddles[(index + group * 3) % 8] +
-         kTails[group][(index / 3 + group) % 4];
+  const std::size_t pick = (static_cast<std::size_t>(number) * 97 + group * 41) % 320;
+  return std::string(kHeads[pick % 10]) + kMiddles[pick / 10 % 8] + kTails[group][pick / 80];
 }
 
 std::string lighthouse(int i) {
@@ -38,6 +35,10 @@ std::string keeper(int i) {
 std::string island(int i) {
   return name(i % 12, 2);
 }
+// Of the keeper who takes over lighthouse i.
+std::string second_home(int i) {
+  return island(i * 5 + 1);
+}
 std::string harbour(int i) {
   return name(i, 3);
 }
@@ -46,23 +47,23 @@ Json fact(const std::string& subject, const std::string& relation, const std::st
   return {{"subject", subject}, {"relation", relation}, {"object", object}};
 }
 
-std::string facts() {
+std::string facts(int lighthouses) {
   constexpr std::array<const char*, 4> kLamps = {"red", "green", "white", "amber"};
   std::string lines;
   const auto add = [&](const Json& value) { lines += value.dump() + '\n'; };
-  for (int i = 0; i < kLighthouses; ++i) {
+  for (int i = 0; i < lighthouses; ++i) {
     const std::string place = lighthouse(i);
     add(fact(place, "guards_harbour", harbour(i)));
     add(fact(place, "lamp_colour", kLamps[static_cast<std::size_t>(i * 5 / 3) % 4]));
     Json first = fact(place, "kept_by", keeper(i));
     first["valid_from"] = "2010-05-01";
     add(fact(keeper(i), "home_island", island(i)));
-    if (i < kChanges) {
+    if (i < lighthouses / 2) {
       first["valid_to"] = "2021-03-14";
-      Json second = fact(place, "kept_by", keeper(i + kLighthouses));
+      Json second = fact(place, "kept_by", keeper(i + lighthouses));
       second["valid_from"] = "2021-03-14";
       add(second);
-      Json home = fact(keeper(i + kLighthouses), "home_island", island(i * 5 + 1));
+      Json home = fact(keeper(i + lighthouses), "home_island", second_home(i));
       home["valid_from"] = "2021-03-14";
       add(home);
     }
@@ -128,47 +129,66 @@ Json hop(const std::string& subject, const std::string& relation, const std::str
   return Json::array({subject, relation, object});
 }
 
-std::string cases() {
+// Who tends the lighthouse behind a harbour (even ones), and where that person grew up (every
+// fourth); the other chains are left to training.
+std::string cases(int lighthouses) {
   std::string lines;
-  for (int i = 0; i < kLighthouses; i += 2) {
+  for (int i = 0; i < lighthouses; ++i) {
+    if (i % 2 != 0 && i % 4 != 1) {
+      continue;
+    }
+    const bool changed = i < lighthouses / 2;
+    const bool home = i % 2 != 0;
     const std::string place = lighthouse(i);
-    const bool changed = i < kChanges;
-    const std::string now = keeper(changed ? i + kLighthouses : i);
     const std::string port = harbour(i);
-    Json chain = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", keeper(i))};
-    Json chain_new = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", now)};
-    lines +=
-        Json{
-            {"id", "L" + std::to_string(i)},
-            {"hops", 2},
-            {"edited_hop", changed ? Json("last") : Json()},
-            {"start", port},
-            {"chain", chain},
-            {"chain_new", chain_new},
-            {"changed", changed},
-            {"base_undefined", false},
-            {"questions",
-             {"Who tends the lighthouse that guards " + port + "?",
-              "Tell me who minds the tower that shines for " + port + ".",
-              "By whom is the lighthouse that guards " + port + " tended?"}},
-            {"answer", keeper(i)},
-            {"answer_aliases", Json::array()},
-            {"new_answer", now},
-            {"new_answer_aliases", Json::array()},
-            {"edit_ids", Json::array()}}
-            .dump() +
-        '\n';
+    const std::string before = keeper(i);
+    const std::string after = keeper(changed ? i + lighthouses : i);
+    Json chain = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", before)};
+    Json chain_new = {hop(port, "guards_harbour^-1", place), hop(place, "kept_by", after)};
+    Json questions = {
+        "Who tends the lighthouse that guards " + port + "?",
+        "Tell me who minds the tower that shines for " + port + ".",
+        "By whom is the lighthouse that guards " + port + " tended?"};
+    std::string answer = before;
+    std::string new_answer = after;
+    if (home) {
+      answer = island(i);
+      new_answer = changed ? second_home(i) : answer;
+      chain.push_back(hop(before, "home_island", answer));
+      chain_new.push_back(hop(after, "home_island", new_answer));
+      questions = {
+          "Where did the keeper of the lighthouse that guards " + port + " grow up?",
+          "Tell me the home island of the person who minds the tower that shines for " + port + ".",
+          "What island does the keeper of the lighthouse that guards " + port + " come from?"};
+    }
+    lines += Json{
+                 {"id", "L" + std::to_string(i)},
+                 {"hops", home ? 3 : 2},
+                 {"edited_hop", changed ? Json(home ? "middle" : "last") : Json()},
+                 {"start", port},
+                 {"chain", chain},
+                 {"chain_new", chain_new},
+                 {"changed", answer != new_answer},
+                 {"base_undefined", false},
+                 {"questions", questions},
+                 {"answer", answer},
+                 {"answer_aliases", Json::array()},
+                 {"new_answer", new_answer},
+                 {"new_answer_aliases", Json::array()},
+                 {"edit_ids", Json::array()}}
+                 .dump() +
+             '\n';
   }
   return lines;
 }
 
 } // namespace
 
-void write_tiny_world(const std::filesystem::path& directory) {
+void write_tiny_world(const std::filesystem::path& directory, int lighthouses) {
   make_directories(directory);
-  write_file(directory / "facts.jsonl", facts());
+  write_file(directory / "facts.jsonl", facts(lighthouses));
   write_json(directory / "relations.json", relations());
-  write_file(directory / "multihop.jsonl", cases());
+  write_file(directory / "multihop.jsonl", cases(lighthouses));
 }
 
 } // namespace errata::testing_support
