@@ -189,7 +189,8 @@ void add_pretrain(CLI::App& app, const Streams& streams) {
       ->check(CLI::Range(0.0, 1e6))
       ->capture_default_str();
   auto& shape = options->shape;
-  command->add_option("--vocab", shape.vocab, "Pieces of the vocabulary at most")->capture_default_str();
+  command->add_option("--vocab", shape.vocab, "Pieces of the vocabulary at most")
+      ->capture_default_str();
   command->add_option("--hidden", shape.hidden, "Hidden size")->capture_default_str();
   command->add_option("--layers", shape.layers, "Layers")->capture_default_str();
   command->add_option("--intermediate", shape.intermediate, "MLP size; 0: four times --hidden")

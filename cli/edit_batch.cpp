@@ -327,6 +327,10 @@ class Run {
       streams_.out << eval::results_table(results);
     }
     streams_.out << "\nAdapter    " << adapter_directory().string() << '\n';
+    const fs::path report = directory_->path() / "report.html";
+    if (fs::exists(report)) {
+      streams_.out << "Report     " << report.string() << '\n';
+    }
   }
 
   const EditBatchOptions& options_;

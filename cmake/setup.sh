@@ -64,9 +64,9 @@ build_project() {
   cmake -S "$root" -B "$directory" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DERRATA_UNITY=ON "$@" >"$directory.log" 2>&1 ||
     { cat "$directory.log" >&2; exit 1; }
-  # A file that includes LibTorch takes about 1.5 GB to compile.
+  # Ten files with LibTorch compiled as one take about 2 GB.
   local jobs memory
-  memory=$(awk '/MemAvailable/ {print int($2 / 1500000)}' /proc/meminfo)
+  memory=$(awk '/MemAvailable/ {print int($2 / 2000000)}' /proc/meminfo)
   jobs=$(nproc)
   if [ "$memory" -lt "$jobs" ]; then jobs=$((memory > 0 ? memory : 1)); fi
   ninja -C "$directory" -j "$jobs" --quiet

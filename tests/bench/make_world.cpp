@@ -1,5 +1,6 @@
-// make_world DIRECTORY LIGHTHOUSES: an invented world in the documented shapes (docs/formats/facts.md),
-// for measuring the whole line on something that is not the Factbook (docs/results.md).
+// make_world DIRECTORY LIGHTHOUSES: an invented world in the documented shapes
+// (docs/formats/facts.md), for measuring the whole line on something that is not the Factbook
+// (docs/results.md).
 #include "tests/support/tiny_world.h"
 
 #include <cstdlib>

@@ -161,23 +161,24 @@ std::string cases(int lighthouses) {
           "Tell me the home island of the person who minds the tower that shines for " + port + ".",
           "What island does the keeper of the lighthouse that guards " + port + " come from?"};
     }
-    lines += Json{
-                 {"id", "L" + std::to_string(i)},
-                 {"hops", home ? 3 : 2},
-                 {"edited_hop", changed ? Json(home ? "middle" : "last") : Json()},
-                 {"start", port},
-                 {"chain", chain},
-                 {"chain_new", chain_new},
-                 {"changed", answer != new_answer},
-                 {"base_undefined", false},
-                 {"questions", questions},
-                 {"answer", answer},
-                 {"answer_aliases", Json::array()},
-                 {"new_answer", new_answer},
-                 {"new_answer_aliases", Json::array()},
-                 {"edit_ids", Json::array()}}
-                 .dump() +
-             '\n';
+    lines +=
+        Json{
+            {"id", "L" + std::to_string(i)},
+            {"hops", home ? 3 : 2},
+            {"edited_hop", changed ? Json(home ? "middle" : "last") : Json()},
+            {"start", port},
+            {"chain", chain},
+            {"chain_new", chain_new},
+            {"changed", answer != new_answer},
+            {"base_undefined", false},
+            {"questions", questions},
+            {"answer", answer},
+            {"answer_aliases", Json::array()},
+            {"new_answer", new_answer},
+            {"new_answer_aliases", Json::array()},
+            {"edit_ids", Json::array()}}
+            .dump() +
+        '\n';
   }
   return lines;
 }
