@@ -36,8 +36,7 @@ std::shared_ptr<CommonOptions> add_common(CLI::App& command) {
       ->group(group);
   command.parse_complete_callback([options] {
     configure_runtime(options->threads);
-    const bool quiet = options->progress == "none";
-    set_log_sink(stderr_log(quiet ? LogLevel::kWarning : LogLevel::kDebug));
+    set_log_sink(options->progress == "none" ? stderr_log(LogLevel::kWarning) : stderr_log());
   });
   return options;
 }

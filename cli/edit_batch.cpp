@@ -106,6 +106,7 @@ class Run {
       return;
     }
     model_ = load_for_editing(options_, common_);
+    // Targets and layers that this model lacks are refused before the run begins.
     editing::make_editor(setup_->editor.method)->modules(model_.decoder, setup_->editor);
     note_inputs();
     directory_->write_run(facts_, "running");

@@ -78,7 +78,10 @@ void round_in_memory(Model& model, std::optional<torch::Dtype> dtype) {
   const torch::NoGradGuard no_grad;
   const WeightFiles base(model.directory);
   for (const auto& item : model.decoder->named_parameters()) {
-    item.value().copy_(item.value().to(merged_dtype(base, item.key(), dtype)));
+    const torch::Dtype written = merged_dtype(base, item.key(), dtype);
+    if (written != torch::kFloat32) { // else mapped weights would be copied for nothing
+      item.value().copy_(item.value().to(written));
+    }
   }
 }
 

@@ -28,12 +28,6 @@ std::string file_name(const WeightFiles& base, const std::string& name) {
   ERRATA_FAIL(ErrorCode::kInternal, "the base has no tensor ", name);
 }
 
-torch::Dtype dtype_in_file(
-    const WeightFiles& base, const std::string& name, std::optional<torch::Dtype> wanted) {
-  const torch::Dtype own = base.file(name).dtype(name);
-  return wanted && c10::isFloatingType(own) ? *wanted : own;
-}
-
 // Adds deltas matrix by matrix, so that no more than one is expanded at a time.
 class Merger {
  public:
@@ -116,7 +110,7 @@ MergeCounts write_merged_weights(
   std::uint64_t filled = 0;
   std::uint64_t total = 0;
   for (const std::string& name : base.names()) {
-    const std::uint64_t bytes = byte_size(base, name, dtype_in_file(base, name, dtype));
+    const std::uint64_t bytes = byte_size(base, name, merged_dtype(base, name, dtype));
     if (filled > 0 && filled + bytes > shard_bytes) {
       shards.emplace_back();
       filled = 0;
@@ -134,7 +128,7 @@ MergeCounts write_merged_weights(
         shards.size() == 1 ? "model.safetensors" : shard_name(i, shards.size());
     std::vector<std::pair<std::string, torch::Tensor>> tensors;
     for (const std::string& name : shards[i]) {
-      tensors.emplace_back(name, merger.tensor(name, dtype_in_file(base, name, dtype)));
+      tensors.emplace_back(name, merger.tensor(name, merged_dtype(base, name, dtype)));
       index["weight_map"][name] = file;
     }
     save_safetensors(directory / file, tensors, {}, dtype);
@@ -154,7 +148,9 @@ MergeCounts write_merged_weights(
 
 torch::Dtype merged_dtype(
     const WeightFiles& base, const std::string& name, std::optional<torch::Dtype> dtype) {
-  return dtype_in_file(base, file_name(base, name), dtype);
+  const std::string in_file = file_name(base, name);
+  const torch::Dtype own = base.file(in_file).dtype(in_file);
+  return dtype && c10::isFloatingType(own) ? *dtype : own;
 }
 
 } // namespace errata::peft

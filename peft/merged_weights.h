@@ -30,7 +30,7 @@ MergeCounts write_merged_weights(
     std::uint64_t shard_bytes,
     const ProgressCallback& progress);
 
-/// The dtype in which the tensor that the decoder calls `name` is written.
+/// The dtype in which a tensor is written; `name` as the file or as the decoder calls it.
 torch::Dtype merged_dtype(
     const WeightFiles& base, const std::string& name, std::optional<torch::Dtype> dtype);
 

@@ -13,7 +13,7 @@ std::atomic<LogLevel> g_level{LogLevel::kInfo};
 std::mutex g_mutex;
 
 LogSink& sink() {
-  static LogSink current = stderr_log(LogLevel::kDebug);
+  static LogSink current = stderr_log();
   return current;
 }
 
@@ -38,7 +38,7 @@ LogLevel log_level() noexcept {
 
 LogSink set_log_sink(LogSink new_sink) {
   const std::lock_guard lock(g_mutex);
-  return std::exchange(sink(), new_sink ? std::move(new_sink) : stderr_log(LogLevel::kDebug));
+  return std::exchange(sink(), new_sink ? std::move(new_sink) : stderr_log());
 }
 
 void log(LogLevel level, std::string_view message) {

