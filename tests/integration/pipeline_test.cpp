@@ -1,5 +1,6 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/base/random.h"
 #include "tests/support/program.h"
 #include "tests/support/python.h"
 #include "tests/support/temporary_directory.h"
@@ -11,6 +12,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <functional>
 #include <memory>
 #include <thread>
 
@@ -49,11 +51,7 @@ class PipelineTest : public testing::Test {
          "--format",
          "multihop",
          path("world/multihop.jsonl")});
-    must_run(
-        {"pretrain",    "--store",   path("w.db"), "--as-of",    "2020-01-01", "--out",
-         path("model"), "--hidden",  "64",         "--layers",   "2",          "--head-dim",
-         "32",          "--vocab",   "400",        "--tokens",   "20000",      "--batch-tokens",
-         "1000",        "--threads", "1",          "--progress", "none"});
+    must_run(pretrain("model"));
   }
   static void TearDownTestSuite() { directory_.reset(); }
 
@@ -114,6 +112,54 @@ class PipelineTest : public testing::Test {
     EXPECT_THAT(second.err, HasSubstr("in use by another errata process"));
   }
 
+  // The miniature.
+  static std::vector<std::string> pretrain(
+      const std::string& out, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {
+        "pretrain", "--store",   path("w.db"), "--as-of",    "2020-01-01", "--out",
+        path(out),  "--hidden",  "64",         "--layers",   "2",          "--head-dim",
+        "32",       "--vocab",   "400",        "--tokens",   "20000",      "--batch-tokens",
+        "1000",     "--threads", "1",          "--progress", "none"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  }
+
+  // Runs what `command` makes for a directory once in peace, then again and again with SIGKILL at
+  // random moments of that time, ten in all, each followed by the same command. Whenever a run
+  // ends, its `files` must be those of the first.
+  static void expect_same_after_kills(
+      const std::string& name,
+      const std::vector<std::string>& files,
+      const std::function<std::vector<std::string>(const std::string& out)>& command) {
+    using Clock = std::chrono::steady_clock;
+    const auto begin = Clock::now();
+    must_run(command(name));
+    const std::chrono::duration<double> calm = Clock::now() - begin;
+    Random random(3);
+    int kills = 0;
+    for (int round = 0; kills < 10; ++round) {
+      const std::string out = concat(name, '-', round);
+      int code = -1;
+      while (code != 0) {
+        Program program(directory_->path(), command(out));
+        const auto moment = Clock::now() + calm * random.uniform();
+        while (kills < 10 && Clock::now() < moment && program.running()) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+        }
+        if (kills < 10 && program.running()) {
+          program.send(SIGKILL);
+          ++kills;
+        }
+        code = program.wait();
+        ASSERT_TRUE(code == 0 || code == 128 + SIGKILL) << program.err();
+      }
+      for (const std::string& file : files) {
+        EXPECT_TRUE(read_file(path(out) + "/" + file) == read_file(path(name) + "/" + file))
+            << file << " of round " << round << ", after " << kills << " kills";
+      }
+    }
+  }
+
   static bool wait_for(const fs::path& file, Program& program) {
     while (!fs::exists(file)) {
       if (!program.running()) {
@@ -122,10 +168,6 @@ class PipelineTest : public testing::Test {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
     return true;
-  }
-
-  static std::string adapter_bytes(const std::string& out) {
-    return read_file(path(out) + "/adapter/adapter_model.safetensors");
   }
 
   static std::unique_ptr<testing_support::TemporaryDirectory> directory_;
@@ -211,24 +253,20 @@ TEST_F(PipelineTest, ReasonedTrainingTeachesTheMiniatureItsEdits) {
   EXPECT_GE(metrics["after"]["editing"]["reliability"]["value"], 0.8) << result.err;
 }
 
-TEST_F(PipelineTest, KilledAtAnyMomentItEndsWithTheSameBytes) {
-  const std::vector<std::string> more = {"--no-eval"};
-  ASSERT_EQ(run(edit("calm", more)).code, 0);
-  const std::string calm = adapter_bytes("calm");
-  for (const int delay : {0, 60, 150, 300}) {
-    const std::string out = "killed" + std::to_string(delay);
-    {
-      Program program(directory_->path(), edit(out, more));
-      const fs::path state = path(out) + "/checkpoint/training/state.safetensors";
-      ASSERT_TRUE(wait_for(state, program)) << program.err();
-      std::this_thread::sleep_for(std::chrono::milliseconds(delay));
-      program.send(SIGKILL);
-      program.wait();
-    }
-    const Finished resumed = run(edit(out, {"--no-eval", "--resume"}));
-    ASSERT_EQ(resumed.code, 0) << resumed.err;
-    EXPECT_TRUE(adapter_bytes(out) == calm) << "killed after " << delay << " ms";
-  }
+TEST_F(PipelineTest, EditingKilledAtTenMomentsEndsWithTheSameBytes) {
+  expect_same_after_kills(
+      "killed-edit",
+      {"adapter/adapter_model.safetensors", "samples.jsonl"},
+      [](const std::string& out) {
+        return edit(out, {"--suite", "editing", "--resume"});
+      });
+}
+
+TEST_F(PipelineTest, PretrainingKilledAtTenMomentsEndsWithTheSameBytes) {
+  expect_same_after_kills(
+      "killed-pretrain", {"model.safetensors", "tokenizer.model"}, [](const std::string& out) {
+        return pretrain(out, {"--checkpoint-every", "0.01", "--resume"});
+      });
 }
 
 TEST_F(PipelineTest, ControlCKeepsTheState) {
@@ -246,34 +284,6 @@ TEST_F(PipelineTest, ControlCKeepsTheState) {
   EXPECT_EQ(read_json(path("stopped") + "/run.json")["status"], "interrupted");
   EXPECT_FALSE(fs::exists(path("stopped") + "/adapter"));
   EXPECT_EQ(run(edit("stopped", {"--no-eval", "--steps", "400", "--resume"})).code, 0);
-}
-
-TEST_F(PipelineTest, PretrainingResumesToTheSameBytes) {
-  const auto pretrain = [](const std::string& out, bool resume) {
-    std::vector<std::string> arguments = {
-        "pretrain", "--store",   path("w.db"), "--as-of",    "2020-01-01", "--out",
-        path(out),  "--hidden",  "64",         "--layers",   "2",          "--head-dim",
-        "32",       "--vocab",   "400",        "--tokens",   "20000",      "--batch-tokens",
-        "1000",     "--threads", "1",          "--progress", "none",       "--checkpoint-every",
-        "0.01"};
-    if (resume) {
-      arguments.push_back("--resume");
-    }
-    return arguments;
-  };
-  for (const char* part : {"plain", "dropout"}) {
-    const std::string out = std::string("again-") + part;
-    {
-      Program program(directory_->path(), pretrain(out, false));
-      ASSERT_TRUE(wait_for(path(out) + "/checkpoint/" + part + "/state.safetensors", program));
-      program.send(SIGKILL);
-      program.wait();
-    }
-    ASSERT_EQ(run(pretrain(out, true)).code, 0);
-    EXPECT_TRUE(
-        read_file(path(out) + "/model.safetensors") == read_file(path("model/model.safetensors")))
-        << part;
-  }
 }
 
 TEST_F(PipelineTest, AFullDiskLeavesNoAdapter) {

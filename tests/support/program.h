@@ -41,23 +41,26 @@ class Program {
   Program(const Program&) = delete;
   Program& operator=(const Program&) = delete;
 
-  void send(int signal) const { ::kill(child_, signal); }
+  void send(int signal) const {
+    if (child_ > 0) {
+      ::kill(child_, signal);
+    }
+  }
 
   /// Exit code, or 128 + signal as a shell reports it.
   int wait() {
-    int status = 0;
-    ::waitpid(child_, &status, 0);
-    child_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+    if (child_ > 0) {
+      ::waitpid(child_, &status_, 0);
+      child_ = -1;
+    }
+    return WIFEXITED(status_) ? WEXITSTATUS(status_) : 128 + WTERMSIG(status_);
   }
 
   bool running() {
-    int status = 0;
-    const pid_t done = child_ > 0 ? ::waitpid(child_, &status, WNOHANG) : child_;
-    if (done == child_) {
+    if (child_ > 0 && ::waitpid(child_, &status_, WNOHANG) == child_) {
       child_ = -1;
     }
-    return done == 0;
+    return child_ > 0;
   }
 
   std::string out() const { return read_file(out_); }
@@ -73,6 +76,7 @@ class Program {
   std::filesystem::path out_;
   std::filesystem::path err_;
   pid_t child_ = -1;
+  int status_ = 0; ///< once the child is gone
 };
 
 struct Finished {
