@@ -38,7 +38,7 @@ void add_edit_batch(CLI::App& app, const Streams& streams) {
           "--augment",
           options->augment,
           "all, none, or a list of "
-          "statement,question,inverse,reasoning,ripple,dated,rehearsal,near")
+          "statement,question,inverse,reasoning,ripple,dated,rehearsal,near,echo")
       ->group(texts);
   command
       ->add_option("--rehearsal-ratio", options->rehearsal_ratio, "Rehearsal texts per edit text")
@@ -47,6 +47,13 @@ void add_edit_batch(CLI::App& app, const Streams& streams) {
   command
       ->add_option(
           "--ripple-ratio", options->ripple_ratio, "Multi-hop texts through edits per edit text")
+      ->check(CLI::Range(0.0, 100.0))
+      ->group(texts);
+  command
+      ->add_option(
+          "--echo-ratio",
+          options->echo_ratio,
+          "Texts of the base's own answers to questions without one, per edit text")
       ->check(CLI::Range(0.0, 100.0))
       ->group(texts);
   command

@@ -170,7 +170,7 @@ class Run {
         {"model", model_.hash},
         {"source", setup_->source_hash},
         {"augment", resolved_options(*setup_, options_, common_).dump()}};
-    const editing::EditInput input = edit_input(*setup_, *model_.tokenizer);
+    const editing::EditInput input = edit_input(*setup_, model_, progress_);
     editing::EditResult result =
         editing::make_editor(editor.method)->edit(model_.decoder, input, editor, progress_);
     const TrainReport& training = result.report.training;

@@ -19,6 +19,7 @@ struct EditBatchOptions {
   std::string augment; ///< empty: all with a store, none otherwise
   double rehearsal_ratio = -1;
   double ripple_ratio = -1;
+  double echo_ratio = -1;
   double rehearsal_share = 0.8;
   std::uint64_t fold = 0;
   EditorFlags editor;

@@ -3,6 +3,8 @@
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "datasets/readers.h"
+#include "editing/echo.h"
+#include "editing/plan/open_questions.h"
 
 #include <algorithm>
 #include <map>
@@ -35,6 +37,9 @@ editing::AugmentOptions resolve_augment(const EditBatchOptions& options) {
   }
   if (options.ripple_ratio >= 0) {
     augment.ripple_ratio = options.ripple_ratio;
+  }
+  if (options.echo_ratio >= 0) {
+    augment.echo_ratio = options.echo_ratio;
   }
   return augment;
 }
@@ -77,6 +82,24 @@ void check_terms(const EditSetup& setup) {
       "--epochs goes over the edits' own prompts; use it with --augment none, or use --steps");
 }
 
+// Many enough that none is seen more than a few times in a run, and sampled in seconds.
+constexpr std::size_t kOpenQuestions = 8192;
+
+editing::EchoDocuments echo_of(
+    const EditSetup& setup, Model& base, const ProgressCallback& progress) {
+  if (!setup.augment.echo || setup.given_outright() || setup.editor.steps == 0) {
+    return nullptr;
+  }
+  const editing::OpenQuestions open(setup.knowledge, *setup.wordings, setup.plan);
+  const std::uint64_t seed = setup.editor.seed;
+  std::vector<editing::Document> echo = editing::echo_documents(
+      base.decoder, *base.tokenizer, base.eos, open.prompts(kOpenQuestions, seed), seed, progress);
+  std::erase_if(echo, [&](const editing::Document& document) {
+    return open.names_kept_fact(document.prompt + document.completion);
+  });
+  return std::make_shared<const std::vector<editing::Document>>(std::move(echo));
+}
+
 } // namespace
 
 std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::uint64_t seed) {
@@ -96,17 +119,20 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
   return setup;
 }
 
-editing::EditInput edit_input(const EditSetup& setup, const Tokenizer& tokenizer) {
+editing::EditInput edit_input(
+    const EditSetup& setup, Model& base, const ProgressCallback& progress) {
   const std::uint64_t seed = setup.editor.seed;
+  const editing::EchoDocuments echo = echo_of(setup, base, progress);
   return {
-      tokenizer,
-      [&setup, seed] {
-        return editing::edit_documents(setup.plan, *setup.wordings, setup.augment, seed);
+      *base.tokenizer,
+      [&setup, echo, seed] {
+        return editing::edit_documents(setup.plan, *setup.wordings, setup.augment, seed, echo);
       },
       editing::edit_examples(setup.plan, *setup.wordings),
-      [&setup, seed] {
+      [&setup, echo, seed] {
         // Another seed than the training's: the projection is measured on texts of their own.
-        return editing::rehearsal_documents(setup.plan, *setup.wordings, setup.augment, seed + 1);
+        return editing::rehearsal_documents(
+            setup.plan, *setup.wordings, setup.augment, seed + 1, echo);
       }};
 }
 
@@ -140,6 +166,7 @@ nlohmann::ordered_json resolved_options(
   json["augment"] = editing::to_string(setup.augment);
   json["rehearsal-ratio"] = setup.augment.rehearsal_ratio;
   json["ripple-ratio"] = setup.augment.ripple_ratio;
+  json["echo-ratio"] = setup.augment.echo_ratio;
   json.update(editing::to_json(setup.editor));
   json["device"] = common.device;
   json["dtype"] = common.dtype;

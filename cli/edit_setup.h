@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cli/edit_batch.h"
+#include "core/model.h"
 #include "editing/editor.h"
 #include "editing/plan/edit_documents.h"
 #include "editing/plan/edit_plan.h"
@@ -35,8 +36,10 @@ struct EditSetup {
 /// is `kInvalidArgument`.
 std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::uint64_t seed);
 
-/// What the editor learns from. Refers to `setup`, which must outlive it.
-editing::EditInput edit_input(const EditSetup& setup, const Tokenizer& tokenizer);
+/// What the editor learns from; asks the base the open questions of the plan where they are to be
+/// rehearsed. Refers to `setup` and to the model's tokenizer, which must outlive it.
+editing::EditInput edit_input(
+    const EditSetup& setup, Model& base, const ProgressCallback& progress);
 
 /// The questions of the evaluation.
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options);

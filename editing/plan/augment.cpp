@@ -15,7 +15,7 @@ struct Switch {
   bool AugmentOptions::*flag;
 };
 
-constexpr std::array<Switch, 8> kSwitches = {{
+constexpr std::array<Switch, 9> kSwitches = {{
     {"statement", &AugmentOptions::statement},
     {"question", &AugmentOptions::question},
     {"inverse", &AugmentOptions::inverse},
@@ -24,6 +24,7 @@ constexpr std::array<Switch, 8> kSwitches = {{
     {"dated", &AugmentOptions::dated},
     {"rehearsal", &AugmentOptions::rehearsal},
     {"near", &AugmentOptions::near},
+    {"echo", &AugmentOptions::echo},
 }};
 
 void switch_on(AugmentOptions& options, std::string_view word) {

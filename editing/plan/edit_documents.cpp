@@ -17,8 +17,12 @@ namespace {
 
 class EditMixture {
  public:
-  EditMixture(const EditPlan& plan, const Wordings& words, const AugmentOptions& options)
-      : plan_(plan), words_(words), options_(options) {
+  EditMixture(
+      const EditPlan& plan,
+      const Wordings& words,
+      const AugmentOptions& options,
+      EchoDocuments echo)
+      : plan_(plan), words_(words), options_(options), echo_(std::move(echo)) {
     for (const EditedSlot& slot : plan.slots) {
       slots_.push_back(&slot.fact);
       ++edit_counts_[slot.fact.relation];
@@ -35,12 +39,14 @@ class EditMixture {
     edits.pour(*mixture, scale);
     rehearsal_group().pour(*mixture, scale * options_.rehearsal_ratio);
     ripple_group().pour(*mixture, scale * options_.ripple_ratio);
+    echo_group().pour(*mixture, scale * options_.echo_ratio);
     return mixture;
   }
 
   std::unique_ptr<DocumentStream> build_rehearsal(std::uint64_t seed) {
     auto mixture = std::make_unique<Mixture>(seed);
-    rehearsal_group().pour(*mixture, 1);
+    rehearsal_group().pour(*mixture, options_.rehearsal_ratio);
+    echo_group().pour(*mixture, options_.echo_ratio);
     ERRATA_CHECK(
         !mixture->empty(),
         ErrorCode::kInvalidArgument,
@@ -191,6 +197,17 @@ class EditMixture {
     return group;
   }
 
+  DocumentGroup echo_group() {
+    DocumentGroup group(true);
+    if (options_.echo && echo_ && !echo_->empty()) {
+      group.add_maker(
+          "echo", 1, [echo = echo_, deck = Deck(echo_->size())](Random& random) mutable {
+            return (*echo)[deck.draw(random)];
+          });
+    }
+    return group;
+  }
+
   void add_chains(
       DocumentGroup& group,
       const std::string& name,
@@ -249,6 +266,7 @@ class EditMixture {
   const EditPlan& plan_;
   const Wordings& words_;
   AugmentOptions options_;
+  EchoDocuments echo_;
   HopList slots_;
   std::map<std::string, std::size_t> edit_counts_;
   std::set<std::string> edited_subjects_;
@@ -257,12 +275,14 @@ class EditMixture {
 
 void check_ratios(const AugmentOptions& options) {
   ERRATA_CHECK(
-      options.rehearsal_ratio >= 0 && options.ripple_ratio >= 0,
+      options.rehearsal_ratio >= 0 && options.ripple_ratio >= 0 && options.echo_ratio >= 0,
       ErrorCode::kInvalidArgument,
       "rehearsal ratio ",
       options.rehearsal_ratio,
       ", ripple ratio ",
       options.ripple_ratio,
+      ", echo ratio ",
+      options.echo_ratio,
       "; expected numbers from 0");
 }
 
@@ -272,23 +292,25 @@ std::unique_ptr<DocumentStream> edit_documents(
     const EditPlan& plan,
     const Wordings& wordings,
     const AugmentOptions& options,
-    std::uint64_t seed) {
+    std::uint64_t seed,
+    EchoDocuments echo) {
   check_ratios(options);
   ERRATA_CHECK(
       plan.size() > 0,
       ErrorCode::kInvalidArgument,
       "the plan has no edit to train on; expected at least one changed fact with a new value");
-  return EditMixture(plan, wordings, options).build(seed);
+  return EditMixture(plan, wordings, options, std::move(echo)).build(seed);
 }
 
 std::unique_ptr<DocumentStream> rehearsal_documents(
     const EditPlan& plan,
     const Wordings& wordings,
     const AugmentOptions& options,
-    std::uint64_t seed) {
+    std::uint64_t seed,
+    EchoDocuments echo) {
   AugmentOptions rehearsed = options;
   rehearsed.rehearsal = true;
-  return EditMixture(plan, wordings, rehearsed).build_rehearsal(seed);
+  return EditMixture(plan, wordings, rehearsed, std::move(echo)).build_rehearsal(seed);
 }
 
 } // namespace errata::editing

@@ -22,8 +22,10 @@ struct AugmentOptions {
   bool dated = true;            ///< who held the slot in past years
   bool rehearsal = true;        ///< unchanged facts
   bool near = true;             ///< more of them near the edits; only with `rehearsal`
+  bool echo = true;             ///< the base's own answers to open questions
   double rehearsal_ratio = 1.4; ///< rehearsal (and dated) documents per edit document
   double ripple_ratio = 0.5;    ///< ripple documents per edit document
+  double echo_ratio = 0.5;      ///< echo documents per edit document
 
   /// Nothing but the edits' own prompts.
   static AugmentOptions none();
@@ -40,6 +42,9 @@ std::string to_string(const AugmentOptions& options);
 /// epoch at a time. A slot's own prompt is its first training question.
 std::vector<Document> edit_examples(const EditPlan& plan, const Wordings& wordings);
 
+/// The base's own answers to open questions (`echo_documents`); null or empty for none.
+using EchoDocuments = std::shared_ptr<const std::vector<Document>>;
+
 /// An endless mixture of documents about the edits. Within a kind every fact comes equally often
 /// (drawn without replacement). With `AugmentOptions::none()` the stream repeats `edit_examples`
 /// in a new order each round. Keeps references to plan and wordings.
@@ -47,14 +52,16 @@ std::unique_ptr<DocumentStream> edit_documents(
     const EditPlan& plan,
     const Wordings& wordings,
     const AugmentOptions& options,
-    std::uint64_t seed);
+    std::uint64_t seed,
+    EchoDocuments echo = nullptr);
 
-/// An endless stream of the unchanged facts alone, in the same proportions: for statistics of the
-/// layers' inputs (null space) and for drift.
+/// An endless stream of what is not to change alone, rehearsal and echo, in the same proportions:
+/// for statistics of the layers' inputs (null space).
 std::unique_ptr<DocumentStream> rehearsal_documents(
     const EditPlan& plan,
     const Wordings& wordings,
     const AugmentOptions& options,
-    std::uint64_t seed);
+    std::uint64_t seed,
+    EchoDocuments echo = nullptr);
 
 } // namespace errata::editing
