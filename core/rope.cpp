@@ -1,16 +1,44 @@
 #include "core/rope.h"
 
 #include "core/autograd.h"
+#include "core/kernel_tensors.h"
 
 #include <algorithm>
 
 namespace errata {
 namespace {
 
-torch::Tensor rotated(const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin) {
+torch::Tensor rotated_in_one_pass(
+    const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin, bool opposite) {
+  const torch::Tensor values = x.contiguous();
+  const torch::Tensor c = cos.contiguous();
+  const torch::Tensor s = sin.contiguous();
+  const torch::Tensor y = torch::empty(x.sizes(), values.options());
+  const kernels::Rotation rotation{x.size(1), x.size(2) / 2, opposite};
+  const std::int64_t width = x.size(1) * x.size(2);
+  with_kernel_type(x.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    parallel_rows(x.size(0), width, [&](std::int64_t begin, std::int64_t end) {
+      kernels::rotate(
+          rotation,
+          end - begin,
+          kernel_data<T>(values) + begin * width,
+          kernel_data<T>(c) + begin * rotation.half,
+          kernel_data<T>(s) + begin * rotation.half,
+          kernel_data<T>(y) + begin * width);
+    });
+  });
+  return y;
+}
+
+torch::Tensor rotated(
+    const torch::Tensor& x, const torch::Tensor& cos, const torch::Tensor& sin, bool opposite) {
+  if (kernels_take(x, cos, sin)) {
+    return rotated_in_one_pass(x, cos, sin, opposite);
+  }
   const std::int64_t half = x.size(-1) / 2;
   const torch::Tensor c = cos.unsqueeze(1);
-  const torch::Tensor s = sin.unsqueeze(1);
+  const torch::Tensor s = (opposite ? -sin : sin).unsqueeze(1);
   const torch::Tensor first = x.narrow(-1, 0, half);
   const torch::Tensor second = x.narrow(-1, half, half);
   torch::Tensor y = torch::empty(x.sizes(), x.options());
@@ -32,13 +60,13 @@ class RotateFunction : public torch::autograd::Function<RotateFunction> {
       const torch::Tensor& cos,
       const torch::Tensor& sin) {
     context->save_for_backward({cos, sin});
-    return rotated(x, cos, sin);
+    return rotated(x, cos, sin, false);
   }
 
   static torch::autograd::variable_list backward(
       torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
     const auto saved = context->get_saved_variables();
-    return {rotated(gradients[0], saved[0], -saved[1]), torch::Tensor(), torch::Tensor()};
+    return {rotated(gradients[0], saved[0], saved[1], true), torch::Tensor(), torch::Tensor()};
   }
 };
 
@@ -80,7 +108,7 @@ torch::Tensor rotate(const torch::Tensor& x, const RopeAngles& angles) {
   if (needs_graph(x)) {
     return RotateFunction::apply(x, angles.cos, angles.sin);
   }
-  return rotated(x, angles.cos, angles.sin);
+  return rotated(x, angles.cos, angles.sin, false);
 }
 
 } // namespace errata

@@ -2,6 +2,7 @@ errata_add_tests(core TORCH LIBRARIES errata::core SOURCES
   core/decoder_test.cpp
   core/gated_activation_test.cpp
   core/generation_test.cpp
+  core/kernels_test.cpp
   core/kv_cache_test.cpp
   core/packed_attention_test.cpp
   core/packed_batch_test.cpp

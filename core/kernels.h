@@ -1,0 +1,98 @@
+#pragma once
+
+#include <cstdint>
+
+/// One-pass CPU kernels on rows that lie end to end, for float and bfloat16 (`T`). They compute in
+/// float and round once, at the store. Each works on the rows it is given; callers split rows over
+/// threads. No row depends on how rows are split, so results are the same bytes for any number of
+/// threads, except where a function says otherwise.
+namespace errata::kernels {
+
+/// The bits of a bfloat16.
+struct Bfloat16 {
+  std::uint16_t bits;
+};
+
+/// y = x r f, r = 1 / sqrt(mean(x^2) + eps) of each row, kept in `inverse` [rows] unless null. With
+/// `rounds_first`, `x r` is rounded to T before it is multiplied. `x`, `y` [rows, n], `factor` [n].
+struct NormForward {
+  std::int64_t n;
+  float eps;
+  bool rounds_first;
+  const float* factor;
+};
+void norm_forward(
+    const NormForward& norm, std::int64_t rows, const float* x, float* y, float* inverse);
+void norm_forward(
+    const NormForward& norm, std::int64_t rows, const Bfloat16* x, Bfloat16* y, float* inverse);
+
+/// grad_x = r (g f - x_hat mean(g f x_hat)), x_hat = x r. `grad_factor` [n], unless null, has
+/// g x_hat of the rows added; its sum is in the order of the rows given.
+struct NormBackward {
+  std::int64_t n;
+  const float* factor;
+};
+void norm_backward(
+    const NormBackward& norm,
+    std::int64_t rows,
+    const float* grad,
+    const float* x,
+    const float* inverse,
+    float* grad_x,
+    float* grad_factor);
+void norm_backward(
+    const NormBackward& norm,
+    std::int64_t rows,
+    const Bfloat16* grad,
+    const Bfloat16* x,
+    const float* inverse,
+    Bfloat16* grad_x,
+    float* grad_factor);
+
+/// Rotates each head's halves by the row's angles, or by the opposite ones: `x`, `y` [rows, heads,
+/// 2 half], `cos`, `sin` [rows, half].
+struct Rotation {
+  std::int64_t heads;
+  std::int64_t half;
+  bool opposite;
+};
+void rotate(
+    const Rotation& rotation,
+    std::int64_t rows,
+    const float* x,
+    const float* cos,
+    const float* sin,
+    float* y);
+void rotate(
+    const Rotation& rotation,
+    std::int64_t rows,
+    const Bfloat16* x,
+    const Bfloat16* cos,
+    const Bfloat16* sin,
+    Bfloat16* y);
+
+enum class Gate { kSilu, kGeluTanh };
+
+/// y = act(gate) up, `n` numbers each.
+void gate_forward(Gate kind, std::int64_t n, const float* gate, const float* up, float* y);
+void gate_forward(Gate kind, std::int64_t n, const Bfloat16* gate, const Bfloat16* up, Bfloat16* y);
+
+/// grad_gate = grad up act'(gate) and grad_up = grad act(gate).
+void gate_backward(
+    Gate kind,
+    std::int64_t n,
+    const float* grad,
+    const float* gate,
+    const float* up,
+    float* grad_gate,
+    float* grad_up);
+void gate_backward(
+    Gate kind,
+    std::int64_t n,
+    const Bfloat16* grad,
+    const Bfloat16* gate,
+    const Bfloat16* up,
+    Bfloat16* grad_gate,
+    Bfloat16* grad_up);
+
+} // namespace errata::kernels

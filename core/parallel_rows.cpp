@@ -1,0 +1,35 @@
+#include "core/parallel_rows.h"
+
+#include "core/torch.h"
+
+#include <ATen/TensorIterator.h>
+
+#include <algorithm>
+
+namespace errata {
+
+// at::parallel_for is a template that is serial unless its caller is compiled with the OpenMP that
+// LibTorch brings along. An iterator splits its range inside LibTorch, on whatever threads it has;
+// the bytes it goes over only count the rows.
+void parallel_rows(
+    std::int64_t rows,
+    std::int64_t row_cost,
+    const std::function<void(std::int64_t, std::int64_t)>& work) {
+  const std::int64_t grain =
+      std::max<std::int64_t>(1, at::internal::GRAIN_SIZE / std::max<std::int64_t>(1, row_cost));
+  if (rows <= grain) {
+    work(0, rows);
+    return;
+  }
+  torch::Tensor counter = torch::empty({rows}, torch::kUInt8);
+  const char* const first = static_cast<const char*>(counter.const_data_ptr());
+  at::TensorIterator iterator = at::TensorIterator::nullary_op(counter);
+  iterator.for_each(
+      [&](char** data, const std::int64_t*, std::int64_t count) {
+        const std::int64_t begin = data[0] - first;
+        work(begin, begin + count);
+      },
+      grain);
+}
+
+} // namespace errata
