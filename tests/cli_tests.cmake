@@ -1,0 +1,2 @@
+errata_add_tests(cli TORCH LIBRARIES errata::cli SOURCES
+  cli/edit_batch_help_test.cpp)
