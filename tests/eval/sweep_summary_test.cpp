@@ -47,8 +47,7 @@ std::vector<SweepRow> three_seeds() {
         done(1, {{"editing.reliability", right_of(8, 10)}, {kind, right_of(3, 3)}}),
         done(
             2, {{"editing.reliability", right_of(7, 10)}, {kTrainingSeconds, {90.4, 1, {}, {}}}})}},
-      {"b|c, d",
-       {done(0, {{"editing.reliability", right_of(5, 10)}}), failed(1), missing(2)}}};
+      {"b|c, d", {done(0, {{"editing.reliability", right_of(5, 10)}}), failed(1), missing(2)}}};
 }
 
 TEST(SweepSummaryTest, ReadsTheLeavesOfResults) {
