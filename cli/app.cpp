@@ -38,6 +38,7 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err)
   add_report(app, streams);
   add_score(app, streams);
   add_store(app, streams);
+  add_sweep(app, streams);
   try {
     std::vector<std::string> arguments = expand_config(app, {argv + 1, argv + argc});
     // CLI11 takes its arguments in reverse.

@@ -1,91 +1,100 @@
 #include "cli/edit_batch.h"
+#include "core/base/error.h"
+#include "editing/plan/edit_documents.h"
 
 #include <CLI/CLI.hpp>
 
 #include <memory>
 
 namespace errata::cli {
+namespace {
+
+void add_text_options(CLI::App& command, EditBatchOptions& options) {
+  const std::string texts = "Training texts";
+  const editing::AugmentOptions usual;
+  command
+      .add_option(
+          "--augment",
+          options.augment,
+          "all, none, or a list of "
+          "statement,question,inverse,reasoning,ripple,dated,rehearsal,near,echo (default: all; "
+          "none "
+          "for ft-locft and with --edits)")
+      ->group(texts);
+  command
+      .add_option(
+          "--rehearsal-ratio",
+          options.rehearsal_ratio,
+          concat("Rehearsal texts per edit text (default ", usual.rehearsal_ratio, ')'))
+      ->check(CLI::Range(0.0, 100.0))
+      ->group(texts);
+  command
+      .add_option(
+          "--ripple-ratio",
+          options.ripple_ratio,
+          concat("Multi-hop texts through edits per edit text (default ", usual.ripple_ratio, ')'))
+      ->check(CLI::Range(0.0, 100.0))
+      ->group(texts);
+  command
+      .add_option(
+          "--echo-ratio",
+          options.echo_ratio,
+          concat(
+              "Texts of the base's own answers to open questions, per edit text (default ",
+              usual.echo_ratio,
+              ')'))
+      ->check(CLI::Range(0.0, 100.0))
+      ->group(texts);
+  command
+      .add_option(
+          "--rehearsal-share",
+          options.rehearsal_share,
+          "Share of unchanged facts it may use; the rest measures locality")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str()
+      ->group(texts);
+  command.add_option("--fold", options.fold, "Which unchanged facts are held out")
+      ->capture_default_str()
+      ->group(texts);
+}
+
+} // namespace
+
+void add_edit_batch_options(CLI::App& command, EditBatchOptions& options) {
+  command.add_option("--model", options.model, "Model directory (HF layout)")->required();
+  command.add_option("--store", options.store, "Edit store");
+  command.add_option("--from", options.from, "Day whose facts the model knows");
+  command.add_option("--to", options.to, "Day whose facts it shall know");
+  command.add_option("--edits", options.edits, "Instead of a store: edits as JSON lines");
+  command.add_option("--out", options.out, "Run directory");
+  command.add_flag("--dry-run", options.dry_run, "Print the plan and stop");
+  command.add_flag("--resume", options.resume, "Continue the run in --out");
+
+  command.add_option("--checkpoint-every", options.checkpoint_every, "Seconds between kept states")
+      ->check(CLI::Range(0.0, 1e6))
+      ->capture_default_str();
+  add_text_options(command, options);
+  add_editor_flags(command, options.editor);
+  const std::string judging = "Evaluation";
+  command.add_flag("--no-eval", options.no_eval, "Train only")->group(judging);
+  add_question_options(command, options.questions, "editing,locality,multihop,history", judging);
+}
 
 void add_edit_batch(CLI::App& app, const Streams& streams) {
   auto options = std::make_shared<EditBatchOptions>();
   CLI::App* command = app.add_subcommand(
       "edit-batch", "Write a batch of edits into a model as an adapter; measure before and after");
-  command->footer(
+  command->footer(concat(
       "Examples:\n"
       "  errata edit-batch --model models/lab --store world.db --from 2021-01-31 \\\n"
       "    --to 2026-01-22 --out out/2026            everything that changed between two days\n"
       "  errata edit-batch --model DIR --edits edits.jsonl --out out/mine\n"
       "                                              edits given by their prompts\n"
       "  errata edit-batch ... --dry-run             what would be edited, and in which modules\n"
-      "Ctrl-C keeps the state; the same command with --resume goes on and gives the same bytes.");
-  command->add_option("--model", options->model, "Model directory (HF layout)")->required();
-  command->add_option("--store", options->store, "Edit store");
-  command->add_option("--from", options->from, "Day whose facts the model knows");
-  command->add_option("--to", options->to, "Day whose facts it shall know");
-  command->add_option("--edits", options->edits, "Instead of a store: edits as JSON lines");
-  command->add_option("--out", options->out, "Run directory");
-  command->add_flag("--dry-run", options->dry_run, "Print the plan and stop");
-  command->add_flag("--resume", options->resume, "Continue the run in --out");
-
-  command
-      ->add_option("--checkpoint-every", options->checkpoint_every, "Seconds between kept states")
-      ->check(CLI::Range(0.0, 1e6))
-      ->capture_default_str();
-
-  const std::string texts = "Training texts";
-  command
-      ->add_option(
-          "--augment",
-          options->augment,
-          "all, none, or a list of "
-          "statement,question,inverse,reasoning,ripple,dated,rehearsal,near,echo")
-      ->group(texts);
-  command
-      ->add_option("--rehearsal-ratio", options->rehearsal_ratio, "Rehearsal texts per edit text")
-      ->check(CLI::Range(0.0, 100.0))
-      ->group(texts);
-  command
-      ->add_option(
-          "--ripple-ratio", options->ripple_ratio, "Multi-hop texts through edits per edit text")
-      ->check(CLI::Range(0.0, 100.0))
-      ->group(texts);
-  command
-      ->add_option(
-          "--echo-ratio",
-          options->echo_ratio,
-          "Texts of the base's own answers to questions without one, per edit text")
-      ->check(CLI::Range(0.0, 100.0))
-      ->group(texts);
-  command
-      ->add_option(
-          "--rehearsal-share",
-          options->rehearsal_share,
-          "Share of unchanged facts it may use; the rest measures locality")
-      ->check(CLI::Range(0.0, 1.0))
-      ->capture_default_str()
-      ->group(texts);
-  command->add_option("--fold", options->fold, "Which unchanged facts are held out")
-      ->capture_default_str()
-      ->group(texts);
-  add_editor_flags(*command, options->editor);
-
-  const std::string judging = "Evaluation";
-  command->add_flag("--no-eval", options->no_eval, "Train only")->group(judging);
-  command->add_option("--suite", options->suite, "all, or editing,locality,multihop,history")
-      ->capture_default_str()
-      ->group(judging);
-  command->add_option("--prompting", options->prompting, "Of multi-hop questions")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"direct", "cot"}))
-      ->capture_default_str()
-      ->group(judging);
-  command->add_option("--wordings", options->wordings, "Of each multi-hop case, 1 to 3")
-      ->check(CLI::Range(1, 3))
-      ->capture_default_str()
-      ->group(judging);
-  command->add_option("--limit", options->limit, "Items of each part; 0: all")
-      ->capture_default_str()
-      ->group(judging);
+      "Ctrl-C keeps the state; the same command with --resume goes on and gives the same "
+      "bytes.\n\n",
+      editor_help()));
+  add_edit_batch_options(*command, *options);
   const auto common = add_common(*command);
   command->callback([options, common, streams] { edit_batch(*options, *common, streams); });
 }

@@ -1,6 +1,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
+#include "cli/question_options.h"
 #include "cli/run_directory.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
@@ -32,13 +33,9 @@ struct EvalOptions {
   std::string to;
   std::string as_of;
   std::string out;
-  std::string suite = "all";
-  std::vector<std::string> prompting = {"direct", "cot"};
   std::string stop = "eos";
-  int wordings = 3;
-  std::size_t limit = 0;
-  bool development = false;
   bool resume = false;
+  QuestionOptions questions;
   double rehearsal_share = 0.8;
   std::uint64_t fold = 0;
   eval::Protocol protocol;
@@ -68,21 +65,8 @@ void check_source(const EvalOptions& options) {
       "nothing to ask about: give --store with --from and --to, --store with --as-of, or --edits");
 }
 
-eval::TaskOptions task_options(const EvalOptions& options) {
-  eval::TaskOptions tasks;
-  tasks.suites = eval::parse_suites(options.suite);
-  tasks.wordings = options.wordings;
-  tasks.limit = options.limit;
-  tasks.development = options.development;
-  tasks.modes.clear();
-  for (const std::string& mode : options.prompting) {
-    tasks.modes.insert(mode == "cot" ? eval::Mode::kReasoning : eval::Mode::kDirect);
-  }
-  return tasks;
-}
-
 Questions make_questions(const EvalOptions& options) {
-  const eval::TaskOptions tasks = task_options(options);
+  const eval::TaskOptions tasks = task_options(options.questions);
   Questions questions;
   if (!options.edits.empty()) {
     const auto plan = editing::make_edit_plan(datasets::read_explicit_edits(options.edits));
@@ -134,11 +118,11 @@ OrderedJson resolved_options(
     json["fold"] = options.fold;
   }
   json["source_sha256"] = source_hash;
-  json["suite"] = options.suite;
-  json["prompting"] = options.prompting;
-  json["wordings"] = options.wordings;
-  json["limit"] = options.limit;
-  json["development"] = options.development;
+  json["suite"] = options.questions.suite;
+  json["prompting"] = options.questions.prompting;
+  json["wordings"] = options.questions.wordings;
+  json["limit"] = options.questions.limit;
+  json["development"] = options.questions.development;
   json["protocol"] = eval::to_json(options.protocol);
   json["bootstrap"] = options.bootstrap;
   json["device"] = common.device;
@@ -292,28 +276,10 @@ void add_source_options(CLI::App& command, EvalOptions& options) {
   command.add_flag("--resume", options.resume, "Go on where an interrupted run stopped");
 }
 
-void add_question_options(CLI::App& command, EvalOptions& options) {
+void add_questions(CLI::App& command, EvalOptions& options) {
   const std::string group = "Questions";
-  command
-      .add_option(
-          "--suite", options.suite, "all, or a list of editing,locality,multihop,history,facts")
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--prompting", options.prompting, "Of multi-hop questions: direct,cot")
-      ->delimiter(',')
-      ->check(CLI::IsMember({"direct", "cot"}))
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--wordings", options.wordings, "Of each multi-hop case")
-      ->check(CLI::Range(1, 3))
-      ->capture_default_str()
-      ->group(group);
-  command.add_option("--limit", options.limit, "Items of each part; 0: all")
-      ->capture_default_str()
-      ->group(group);
-  command
-      .add_flag("--development", options.development, "Multi-hop cases of the development split")
-      ->group(group);
+  add_question_options(
+      command, options.questions, "editing,locality,multihop,history,facts", group);
   command
       .add_option(
           "--rehearsal-share", options.rehearsal_share, "As the edit run had it, for locality")
@@ -367,7 +333,7 @@ void add_eval(CLI::App& app, const Streams& streams) {
   const auto model = add_model_options(*command);
   const auto options = std::make_shared<EvalOptions>();
   add_source_options(*command, *options);
-  add_question_options(*command, *options);
+  add_questions(*command, *options);
   add_protocol_options(*command, *options);
   command->callback([=] {
     options->protocol.stop = eval::parse_stop_rule(options->stop);

@@ -49,6 +49,7 @@ void add_pretrain(CLI::App& app, const Streams& streams);
 void add_report(CLI::App& app, const Streams& streams);
 void add_score(CLI::App& app, const Streams& streams);
 void add_store(CLI::App& app, const Streams& streams);
+void add_sweep(CLI::App& app, const Streams& streams);
 
 /// Parses `argv`, runs the chosen subcommand and returns the exit code.
 int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err);

@@ -80,6 +80,24 @@ bool given(const CLI::Option& option, const std::set<std::string>& flags) {
 
 } // namespace
 
+std::vector<std::string> option_arguments(
+    const CLI::App& command, const Json& options, const std::string& where) {
+  std::vector<std::string> arguments;
+  for (const auto& [name, value] : options.items()) {
+    find_option(command, name, where);
+    const std::string place = concat(where, ": value of '", name, "'");
+    if (value.is_array()) {
+      arguments.push_back("--" + name);
+      for (const Json& element : value) {
+        arguments.push_back(as_argument(element, place));
+      }
+    } else {
+      arguments.push_back(concat("--", name, '=', as_argument(value, place)));
+    }
+  }
+  return arguments;
+}
+
 std::vector<std::string> expand_config(const CLI::App& app, std::vector<std::string> arguments) {
   const auto path = config_path(arguments);
   if (!path) {
@@ -96,21 +114,14 @@ std::vector<std::string> expand_config(const CLI::App& app, std::vector<std::str
     flags.insert(argument.substr(0, argument.find('=')));
   }
   const CLI::App& command = chosen_command(app, arguments);
+  Json missing = Json::object();
   for (const auto& [name, value] : document.items()) {
-    const CLI::Option& option = find_option(command, name, *path);
-    if (given(option, flags)) {
-      continue;
-    }
-    const std::string where = concat(*path, ": value of '", name, "'");
-    if (value.is_array()) {
-      arguments.push_back("--" + name);
-      for (const Json& element : value) {
-        arguments.push_back(as_argument(element, where));
-      }
-    } else {
-      arguments.push_back(concat("--", name, '=', as_argument(value, where)));
+    if (!given(find_option(command, name, *path), flags)) {
+      missing[name] = value;
     }
   }
+  const std::vector<std::string> added = option_arguments(command, missing, *path);
+  arguments.insert(arguments.end(), added.begin(), added.end());
   return arguments;
 }
 

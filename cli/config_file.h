@@ -1,5 +1,7 @@
 #pragma once
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <string>
 #include <vector>
 
@@ -8,6 +10,11 @@ class App;
 } // namespace CLI
 
 namespace errata::cli {
+
+/// The arguments that say what `options`, an object of long option names and values, says to
+/// `command`. An unknown key is `kInvalidArgument` and names `where` and the nearest option.
+std::vector<std::string> option_arguments(
+    const CLI::App& command, const nlohmann::json& options, const std::string& where);
 
 /// Expands `--config FILE.json` of the chosen command into arguments: the file is one object whose
 /// keys are long option names without dashes. Options on the command line win over the file. An

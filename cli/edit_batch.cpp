@@ -153,6 +153,7 @@ class Run {
     eval::EvaluateOptions options;
     options.bootstrap.seed = common_.seed;
     options.cache = directory_->checkpoint() / "answers";
+    options.base_cache = options_.base_answers;
     options.model_hash = model_.hash;
     options.excluded = {
         {"shared_aliases", static_cast<std::int64_t>(setup_->plan.shared_aliases)},

@@ -2,10 +2,10 @@
 
 #include "cli/command.h"
 #include "cli/editor_flags.h"
+#include "cli/question_options.h"
 
-#include <cstddef>
+#include <cstdint>
 #include <string>
-#include <vector>
 
 namespace errata::cli {
 
@@ -24,16 +24,18 @@ struct EditBatchOptions {
   std::uint64_t fold = 0;
   EditorFlags editor;
 
-  std::string suite = "all";
-  std::vector<std::string> prompting = {"direct", "cot"};
-  int wordings = 1;
-  std::size_t limit = 0;
+  QuestionOptions questions{.wordings = 1};
+  /// Folder that keeps what the untouched base answered, for several runs; empty: with the run.
+  std::string base_answers;
 
   bool dry_run = false;
   bool no_eval = false;
   bool resume = false;
   double checkpoint_every = 30; ///< seconds
 };
+
+/// Everything that edit-batch can be told, but for what all commands have.
+void add_edit_batch_options(CLI::App& command, EditBatchOptions& options);
 
 /// Plans, answers with the untouched model, trains, saves the adapter, answers again and writes the
 /// run directory (docs/formats/run.md). Prints the result to `streams.out`.

@@ -137,14 +137,7 @@ editing::EditInput edit_input(
 }
 
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options) {
-  eval::TaskOptions tasks;
-  tasks.suites = eval::parse_suites(options.suite);
-  tasks.wordings = options.wordings;
-  tasks.limit = options.limit;
-  tasks.modes.clear();
-  for (const std::string& mode : options.prompting) {
-    tasks.modes.insert(mode == "cot" ? eval::Mode::kReasoning : eval::Mode::kDirect);
-  }
+  const eval::TaskOptions tasks = task_options(options.questions);
   return setup.given_outright()
              ? eval::make_tasks(setup.plan, tasks)
              : eval::make_tasks(setup.plan, setup.knowledge, *setup.wordings, tasks);
@@ -171,10 +164,11 @@ nlohmann::ordered_json resolved_options(
   json["device"] = common.device;
   json["dtype"] = common.dtype;
   if (!options.no_eval) {
-    json["suite"] = options.suite;
-    json["prompting"] = options.prompting;
-    json["wordings"] = options.wordings;
-    json["limit"] = options.limit;
+    json["suite"] = options.questions.suite;
+    json["prompting"] = options.questions.prompting;
+    json["wordings"] = options.questions.wordings;
+    json["limit"] = options.questions.limit;
+    json["development"] = options.questions.development;
   }
   return json;
 }

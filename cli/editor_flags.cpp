@@ -1,9 +1,12 @@
 #include "cli/editor_flags.h"
 
 #include "core/base/error.h"
+#include "core/base/json.h"
 #include "editing/editor.h"
 
 #include <CLI/CLI.hpp>
+
+#include <set>
 
 namespace errata::cli {
 namespace {
@@ -33,59 +36,129 @@ void use_plain_prompts(const EditorFlags& flags, editing::EditorOptions& options
   options.batch_size = 100;
   options.early_stop = 1e-2;
   options.anchor = 0;
+  options.null_space = 0;
   if (!flags.optimizer) {
     options.optimizer = OptimizerKind::kAdamW;
     options.lr = 1e-3;
   }
 }
 
-} // namespace
+std::string plain(const OrderedJson& value) {
+  return value.is_string() ? value.get<std::string>() : value.dump();
+}
 
-void add_editor_flags(CLI::App& command, EditorFlags& flags) {
-  const std::string what = "What is trained";
-  const std::string how = "How";
-  const std::string local = "What must stay";
-  command.add_option("--method", flags.method, method_help())->capture_default_str()->group(what);
+// "Peak rate" -> "Peak rate (lora 0.016, ft 0.0015, ft-locft 0.0005)".
+std::string with_defaults(const std::string& text, const std::string& option) {
+  std::string list;
+  std::set<std::string> values;
+  for (const editing::EditorInfo& info : editing::editors()) {
+    const OrderedJson recipe = editing::to_json(editing::default_options(info.name));
+    const std::string value = plain(recipe.at(option));
+    list += concat(list.empty() ? "" : ", ", info.name, ' ', value);
+    values.insert(value);
+  }
+  return concat(text, " (", values.size() == 1 ? "default " + *values.begin() : list, ')');
+}
+
+// What a method does otherwise with edits given outright: " --epochs 25 --lr 0.001".
+std::string plain_prompt_changes(const std::string& method) {
+  EditorFlags flags;
+  flags.method = method;
+  const OrderedJson usual = editing::to_json(editing::default_options(method));
+  const OrderedJson outright = editing::to_json(resolve(flags, 0, true));
+  std::string list;
+  for (const auto& [name, value] : outright.items()) {
+    if (value != usual.at(name)) {
+      list += concat(" --", name, ' ', plain(value));
+    }
+  }
+  return list;
+}
+
+// An option whose default is the method's.
+template <typename T>
+void add(
+    CLI::App& command,
+    const std::string& group,
+    const std::string& name,
+    T& value,
+    const std::string& text) {
+  command.add_option("--" + name, value, with_defaults(text, name))->group(group);
+}
+
+void add_what(CLI::App& command, EditorFlags& flags, const std::string& group) {
+  command.add_option("--method", flags.method, method_help())->capture_default_str()->group(group);
   command
       .add_option(
           "--target-modules",
           flags.target_modules,
-          "As PEFT selects them (default: all linear layers)")
+          "As PEFT selects them (default: all linear layers; ft-locft: down_proj)")
       ->delimiter(',')
-      ->group(what);
-  command.add_option("--layers", flags.layers, "Layers, such as 2-3,-1 (default: all)")
-      ->group(what);
-  command.add_option("--rank", flags.rank, "Rank of the LoRA")->group(what);
-  command.add_option("--alpha", flags.alpha, "Its scale (default: twice the rank)")->group(what);
-  command.add_flag("--rslora", flags.rslora, "Scale by alpha/sqrt(rank)")->group(what);
-  command.add_option("--dropout", flags.dropout, "On the input of the LoRA branch")->group(what);
-  command
-      .add_option("--delta-rank", flags.delta_rank, "ft: cut its difference to this rank; 0: exact")
-      ->group(what);
-  command.add_option("--steps", flags.steps, "Optimizer steps on the stream of documents")
-      ->group(how);
-  command.add_option("--epochs", flags.epochs, "Passes over the edits' own prompts instead")
-      ->group(how);
-  command.add_option("--batch-tokens", flags.batch_tokens, "Tokens a step")->group(how);
-  command.add_option("--batch-size", flags.batch_size, "Examples a step, with --epochs")
-      ->group(how);
-  command.add_option("--optimizer", flags.optimizer, "adamw, sgd or muon")->group(how);
-  command.add_option("--lr", flags.lr, "Peak rate")->group(how);
-  command.add_option("--weight-decay", flags.weight_decay, "Decoupled")->group(how);
-  command.add_option("--warmup", flags.warmup, "Steps of rising rate")->group(how);
-  command.add_option("--schedule", flags.schedule, "constant, linear or cosine")->group(how);
-  command.add_option("--grad-clip", flags.grad_clip, "Largest gradient norm; 0: off")->group(how);
-  command.add_option("--early-stop", flags.early_stop, "Stop below this loss; 0: off")->group(how);
-  command.add_option("--anchor", flags.anchor, "Pull to the base weights each step, a share")
-      ->group(local);
+      ->group(group);
   command
       .add_option(
-          "--null-space",
-          flags.null_space,
-          "Softness of the projection away from frequent inputs; 0: off")
-      ->group(local);
-  command.add_option("--kl", flags.kl, "Weight of KL to the base on rehearsal; 0: off")
-      ->group(local);
+          "--layers", flags.layers, "Layers, such as 2-3,-1 (default: all; ft-locft: a late one)")
+      ->group(group);
+  add(command, group, "rank", flags.rank, "Rank of the LoRA");
+  command.add_option("--alpha", flags.alpha, "Its scale (default: twice the rank)")->group(group);
+  command.add_flag("--rslora", flags.rslora, "Scale by alpha/sqrt(rank)")->group(group);
+  add(command, group, "dropout", flags.dropout, "On the input of the LoRA branch");
+  add(command,
+      group,
+      "delta-rank",
+      flags.delta_rank,
+      "ft: cut its difference to this rank; 0: exact");
+}
+
+void add_how(CLI::App& command, EditorFlags& flags, const std::string& group) {
+  add(command, group, "steps", flags.steps, "Optimizer steps on the stream of documents");
+  add(command, group, "epochs", flags.epochs, "Passes over the edits' own prompts instead");
+  add(command, group, "batch-tokens", flags.batch_tokens, "Tokens a step");
+  add(command, group, "batch-size", flags.batch_size, "Examples a step, with --epochs");
+  add(command, group, "optimizer", flags.optimizer, "adamw, sgd or muon");
+  add(command, group, "lr", flags.lr, "Peak rate");
+  add(command, group, "weight-decay", flags.weight_decay, "Decoupled");
+  add(command, group, "warmup", flags.warmup, "Steps of rising rate");
+  add(command, group, "schedule", flags.schedule, "constant, linear or cosine");
+  add(command, group, "grad-clip", flags.grad_clip, "Largest gradient norm; 0: off");
+  add(command, group, "early-stop", flags.early_stop, "Stop below this loss; 0: off");
+}
+
+void add_local(CLI::App& command, EditorFlags& flags, const std::string& group) {
+  add(command, group, "anchor", flags.anchor, "Pull to the base weights each step, a share");
+  add(command,
+      group,
+      "null-space",
+      flags.null_space,
+      "Softness of the projection away from frequent inputs; 0: off");
+  add(command, group, "kl", flags.kl, "Weight of KL to the base on rehearsal; 0: off");
+}
+
+} // namespace
+
+void add_editor_flags(CLI::App& command, EditorFlags& flags) {
+  add_what(command, flags, "What is trained");
+  add_how(command, flags, "How");
+  add_local(command, flags, "What must stay");
+}
+
+std::string editor_help() {
+  std::string text =
+      "Why these defaults: edits alone are learnt quickly, and at the cost of their neighbours.\n"
+      "Three things hold what must stay. Rehearsal (in --augment) trains on unchanged facts, the\n"
+      "nearest ones most, so that those are kept. --null-space keeps the updates of a LoRA out of\n"
+      "the directions that a layer's inputs have all the time, so that facts nobody rehearsed are\n"
+      "kept too. --anchor takes every trained weight a little way back to the base at each step:\n"
+      "what the edits do not need goes home, which is why the rate can be this high. Each of them\n"
+      "keeps more unchanged facts at hardly any cost to the edits; docs/results.md has the\n"
+      "figures. ft-locft is left as published, with none of them.";
+  for (const editing::EditorInfo& info : editing::editors()) {
+    const std::string changes = plain_prompt_changes(info.name);
+    if (!changes.empty()) {
+      text += concat("\nWith --edits, ", info.name, " has the defaults", changes, '.');
+    }
+  }
+  return text;
 }
 
 editing::EditorOptions resolve(

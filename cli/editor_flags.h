@@ -26,7 +26,11 @@ struct EditorFlags {
   std::optional<std::string> optimizer, schedule;
 };
 
+/// The help of each option names the default of every method, from the method's own recipe.
 void add_editor_flags(CLI::App& command, EditorFlags& flags);
+
+/// Why the defaults are as they are, and what edits given outright change in them.
+std::string editor_help();
 
 /// The method's recipe with the flags put over it, validated. Edits given outright have no wordings
 /// to make a stream from: they are trained in epochs over their own prompts unless told otherwise.

@@ -12,12 +12,13 @@ namespace errata::eval {
 namespace {
 
 // Answers are filed under everything that they depend on besides the prompt.
-OutputCache open_cache(
-    const Subject& subject, const EvaluateOptions& options, const char* name, bool edited) {
-  if (options.cache.empty()) {
+OutputCache open_cache(const Subject& subject, const EvaluateOptions& options, bool edited) {
+  const bool shared = !edited && !options.base_cache.empty();
+  const std::filesystem::path& folder = shared ? options.base_cache : options.cache;
+  if (folder.empty()) {
     return {};
   }
-  make_directories(options.cache);
+  make_directories(folder);
   const OrderedJson key = {
       options.model_hash,
       subject.tokenizer.hash(),
@@ -26,7 +27,7 @@ OutputCache open_cache(
       to_json(options.protocol),
       c10::toString(subject.decoder->compute_dtype()),
       subject.decoder->device().is_cuda() ? "cuda" : "cpu"};
-  return {options.cache / name, sha256(key.dump())};
+  return {folder / (edited ? "after.jsonl" : "before.jsonl"), sha256(key.dump())};
 }
 
 double seconds_since(std::chrono::steady_clock::time_point start) {
@@ -35,7 +36,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
 
 std::vector<Output> before_outputs(
     Subject& subject, const std::vector<Task>& tasks, const EvaluateOptions& options) {
-  OutputCache cache = open_cache(subject, options, "before.jsonl", false);
+  OutputCache cache = open_cache(subject, options, false);
   return run_tasks(subject, tasks, options.protocol, cache, "evaluating before", options.progress);
 }
 
@@ -87,7 +88,7 @@ Evaluation evaluate_before_after(
     const EditsOff off(set_edited);
     evaluation.before = before_outputs(subject, evaluation.tasks, options);
   }
-  OutputCache cache = open_cache(subject, options, "after.jsonl", true);
+  OutputCache cache = open_cache(subject, options, true);
   evaluation.after = run_tasks(
       subject, evaluation.tasks, options.protocol, cache, "evaluating after", options.progress);
   evaluation.before_verdicts = judge(evaluation.tasks, evaluation.before, options.protocol);

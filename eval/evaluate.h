@@ -18,6 +18,8 @@ struct EvaluateOptions {
   BootstrapOptions bootstrap;
   /// Folder for `before.jsonl` and `after.jsonl`, the answers so far; empty: kept in memory only.
   std::filesystem::path cache;
+  /// Folder for `before.jsonl` instead, where several edits of one base are evaluated.
+  std::filesystem::path base_cache;
   /// Hash of the untouched base: answers of another model are never taken for its own.
   std::string model_hash;
   /// Hash of the adapters, or whatever tells two edited models apart.

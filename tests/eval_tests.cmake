@@ -7,4 +7,5 @@ errata_add_tests(eval TORCH LIBRARIES errata::eval SOURCES
   eval/protocol_test.cpp
   eval/report_test.cpp
   eval/results_test.cpp
-  eval/statistics_test.cpp)
+  eval/statistics_test.cpp
+  eval/sweep_summary_test.cpp)

@@ -109,6 +109,23 @@ TEST_F(EvaluateTest, CachedAnswersAreNotComputedAgain) {
   EXPECT_NE(texts_of(evaluate_base(model, tasks_, options_).before), base);
 }
 
+TEST_F(EvaluateTest, SeveralEditsShareTheAnswersOfTheirBase) {
+  options_.base_cache = directory_ / "shared";
+  options_.cache = directory_ / "first";
+  const auto base = texts_of(evaluate().before);
+  EXPECT_FALSE(std::filesystem::exists(options_.cache / "before.jsonl"));
+  options_.cache = directory_ / "second";
+  options_.edited_hash = "other edits";
+  // As above: a base that changed behind the cache's back is not looked at.
+  const Evaluation second = [&] {
+    Subject model = subject();
+    return evaluate_before_after(
+        model, tasks_, [this](bool on) { edit(!on); }, options_);
+  }();
+  EXPECT_EQ(texts_of(second.before), base);
+  EXPECT_EQ(texts_of(second.after), base); // and these are not taken from the first edit
+}
+
 TEST_F(EvaluateTest, InterruptionLeavesTheEditsOn) {
   set_interrupted(true);
   testing_support::expect_error(ErrorCode::kInterrupted, {"--resume"}, [&] { evaluate(); });

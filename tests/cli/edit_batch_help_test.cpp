@@ -1,0 +1,66 @@
+#include "cli/command.h"
+#include "core/base/json.h"
+#include "editing/editor.h"
+#include "editing/editor_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <array>
+#include <sstream>
+
+namespace errata {
+namespace {
+
+using testing::HasSubstr;
+
+std::string edit_batch_help() {
+  const std::array<const char*, 3> arguments = {"errata", "edit-batch", "--help"};
+  std::ostringstream out;
+  std::ostringstream err;
+  EXPECT_EQ(cli::run(3, arguments.data(), out, err), 0) << err.str();
+  return out.str();
+}
+
+// From the help of `option` up to the next one.
+std::string help_of(const std::string& help, const std::string& option) {
+  const std::size_t at = help.find("\n  " + option + ' ');
+  EXPECT_NE(at, std::string::npos) << option;
+  return help.substr(at, help.find("\n  --", at + 1) - at);
+}
+
+TEST(EditBatchHelpTest, OptionsShowTheDefaultOfEveryMethod) {
+  const std::string help = edit_batch_help();
+  for (const char* option :
+       {"rank",
+        "steps",
+        "epochs",
+        "batch-tokens",
+        "optimizer",
+        "lr",
+        "anchor",
+        "null-space",
+        "kl"}) {
+    const std::string text = help_of(help, concat("--", option));
+    for (const editing::EditorInfo& info : editing::editors()) {
+      const OrderedJson recipe = editing::to_json(editing::default_options(info.name));
+      const OrderedJson& value = recipe.at(option);
+      const std::string shown = value.is_string() ? value.get<std::string>() : value.dump();
+      EXPECT_THAT(
+          text, testing::AnyOf(HasSubstr(info.name + ' ' + shown), HasSubstr("default " + shown)))
+          << info.name;
+    }
+  }
+  EXPECT_THAT(help_of(help, "--lr"), HasSubstr("ft-locft 0.0005")); // 2509.22072
+}
+
+TEST(EditBatchHelpTest, SaysWhyAndWhatEditsGivenOutrightChange) {
+  const std::string help = edit_batch_help();
+  EXPECT_THAT(help, HasSubstr("Rehearsal"));
+  EXPECT_THAT(help, HasSubstr("With --edits, lora has the defaults"));
+  EXPECT_THAT(help, HasSubstr("--epochs 25"));
+  EXPECT_THAT(help, testing::Not(HasSubstr("With --edits, ft-locft"))); // nothing changes there
+}
+
+} // namespace
+} // namespace errata
