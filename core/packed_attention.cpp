@@ -147,7 +147,7 @@ Attended attend(
     const AttentionShape& shape,
     bool keep) {
   Attended result;
-  result.out = torch::empty(q.sizes(), q.options());
+  result.out = torch::zeros(q.sizes(), q.options());
   for (const Block& block : blocks) {
     const BlockLayout layout(block, shape);
     const torch::Tensor weights = probabilities(
@@ -203,7 +203,7 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
     }
     const torch::Tensor grad = gradients[0].contiguous();
 
-    torch::Tensor grad_q = torch::empty(q.sizes(), q.options());
+    torch::Tensor grad_q = torch::zeros(q.sizes(), q.options());
     torch::Tensor grad_k = torch::zeros(k.sizes(), k.options());
     torch::Tensor grad_v = torch::zeros(v.sizes(), v.options());
     std::size_t next_kept = 3;
