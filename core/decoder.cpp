@@ -4,6 +4,8 @@
 #include "core/decoder_parts.h"
 #include "core/packed_attention.h"
 
+#include <numeric>
+
 namespace errata {
 namespace {
 
@@ -39,13 +41,16 @@ void check_config(const DecoderConfig& config) {
       " is odd; rotary positions need an even one");
 }
 
-/// Position of each row within its sequence, int64 [rows].
-torch::Tensor positions_of(const std::vector<LengthGroup>& groups, torch::Device device) {
-  std::vector<torch::Tensor> parts;
-  for (const LengthGroup& group : groups) {
-    parts.push_back(torch::arange(group.length, torch::kInt64).repeat(group.count));
+/// Position of each row within its sequence, int64 [rows]; 0 in rows of no sequence.
+torch::Tensor positions_of(const PackedBatch& batch, torch::Device device) {
+  const torch::Tensor positions = torch::zeros({batch.rows()}, torch::kInt64);
+  auto* next = positions.data_ptr<std::int64_t>();
+  for (const LengthGroup& group : batch.groups) {
+    for (std::int64_t i = 0; i < group.count; ++i, next += group.length) {
+      std::iota(next, next + group.length, std::int64_t{0});
+    }
   }
-  return torch::cat(parts).to(device);
+  return positions.to(device);
 }
 
 std::int64_t longest(const std::vector<LengthGroup>& groups) {
@@ -122,7 +127,7 @@ torch::Tensor DecoderImpl::run_packed(
   }
   const double dropout = torch::GradMode::is_enabled() ? residual_dropout_ : 0.0;
   const auto angles = parts_->angles(
-      positions_of(batch.groups, states.device()), longest(batch.groups), states.scalar_type());
+      positions_of(batch, states.device()), longest(batch.groups), states.scalar_type());
   torch::Tensor x = states;
   for (std::int64_t i = first; i < last; ++i) {
     const AttentionShape shape = attention_shape(config_, i);

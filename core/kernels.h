@@ -95,4 +95,69 @@ void gate_backward(
     Bfloat16* grad_gate,
     Bfloat16* grad_up);
 
+/// Causal attention of one sequence: `q`, `out` [length, heads, head_dim], `k`, `v` [length,
+/// kv_heads, head_dim]; query head h reads KV head h kv_heads / heads. A query sees itself and what
+/// is before it, `window` keys at most (0: all).
+struct Attention {
+  std::int64_t heads;
+  std::int64_t kv_heads;
+  std::int64_t head_dim;
+  std::int64_t window;
+  float scale;
+};
+
+/// Floats of scratch memory for a sequence of `length`.
+std::int64_t attention_scratch(const Attention& shape, std::int64_t length);
+
+/// `log_sums` [length, heads], unless null, gets the logarithm of each softmax's sum.
+void attention_forward(
+    const Attention& shape,
+    std::int64_t length,
+    const float* q,
+    const float* k,
+    const float* v,
+    float* out,
+    float* log_sums,
+    float* scratch);
+void attention_forward(
+    const Attention& shape,
+    std::int64_t length,
+    const Bfloat16* q,
+    const Bfloat16* k,
+    const Bfloat16* v,
+    Bfloat16* out,
+    float* log_sums,
+    float* scratch);
+
+/// `grad` is the gradient of `out`.
+template <typename T>
+struct AttentionInputs {
+  const T* q;
+  const T* k;
+  const T* v;
+  const T* grad;
+  const float* log_sums;
+};
+
+template <typename T>
+struct AttentionGradients {
+  T* q;
+  T* k;
+  T* v;
+};
+
+/// Computes the probabilities again from the inputs and the forward pass's `log_sums`.
+void attention_backward(
+    const Attention& shape,
+    std::int64_t length,
+    const AttentionInputs<float>& in,
+    const AttentionGradients<float>& to,
+    float* scratch);
+void attention_backward(
+    const Attention& shape,
+    std::int64_t length,
+    const AttentionInputs<Bfloat16>& in,
+    const AttentionGradients<Bfloat16>& to,
+    float* scratch);
+
 } // namespace errata::kernels

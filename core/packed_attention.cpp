@@ -1,6 +1,7 @@
 #include "core/packed_attention.h"
 
 #include "core/autograd.h"
+#include "core/packed_attention_short.h"
 
 #include <algorithm>
 #include <limits>
@@ -146,7 +147,7 @@ Attended attend(
     const AttentionShape& shape,
     bool keep) {
   Attended result;
-  result.out = torch::empty(q.sizes(), q.options());
+  result.out = torch::zeros(q.sizes(), q.options());
   for (const Block& block : blocks) {
     const BlockLayout layout(block, shape);
     const torch::Tensor weights = probabilities(
@@ -173,11 +174,17 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
       const torch::Tensor& v,
       const std::vector<LengthGroup>& groups,
       const AttentionShape& shape) {
-    Attended result = attend(q, k, v, plan_blocks(groups, shape), shape, true);
+    save(*context, groups, shape);
     torch::autograd::variable_list saved = {q, k, v};
+    if (is_short_attention(q, k, v, groups)) {
+      ShortAttention result = short_attention(q, k, v, groups, shape);
+      saved.push_back(result.log_sums);
+      context->save_for_backward(std::move(saved));
+      return result.out;
+    }
+    Attended result = attend(q, k, v, plan_blocks(groups, shape), shape, true);
     saved.insert(saved.end(), result.kept.begin(), result.kept.end());
     context->save_for_backward(std::move(saved));
-    save(*context, groups, shape);
     return result.out;
   }
 
@@ -188,13 +195,19 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
     const torch::Tensor& k = saved[1];
     const torch::Tensor& v = saved[2];
     const AttentionShape shape = saved_shape(*context);
+    const std::vector<LengthGroup> groups = saved_groups(*context);
+    if (is_short_attention(q, k, v, groups)) {
+      const AttentionGradients found =
+          short_attention_backward(q, k, v, saved[3], gradients[0], groups, shape);
+      return {found.q, found.k, found.v, torch::Tensor(), torch::Tensor()};
+    }
     const torch::Tensor grad = gradients[0].contiguous();
 
-    torch::Tensor grad_q = torch::empty(q.sizes(), q.options());
+    torch::Tensor grad_q = torch::zeros(q.sizes(), q.options());
     torch::Tensor grad_k = torch::zeros(k.sizes(), k.options());
     torch::Tensor grad_v = torch::zeros(v.sizes(), v.options());
     std::size_t next_kept = 3;
-    for (const Block& block : plan_blocks(saved_groups(*context), shape)) {
+    for (const Block& block : plan_blocks(groups, shape)) {
       const BlockLayout layout(block, shape);
       const torch::Tensor query = layout.fold_queries(query_rows(q, block));
       const torch::Tensor key = layout.fold_keys(key_rows(k, block));
@@ -256,10 +269,14 @@ torch::Tensor packed_attention(
   const torch::Tensor query = q.view({rows, shape.heads, shape.head_dim});
   const torch::Tensor key = k.view({rows, shape.kv_heads, shape.head_dim});
   const torch::Tensor value = v.view({rows, shape.kv_heads, shape.head_dim});
-  const torch::Tensor out =
-      needs_graph(q, k, v)
-          ? PackedAttentionFunction::apply(query, key, value, groups, shape)
-          : attend(query, key, value, plan_blocks(groups, shape), shape, false).out;
+  torch::Tensor out;
+  if (needs_graph(q, k, v)) {
+    out = PackedAttentionFunction::apply(query, key, value, groups, shape);
+  } else if (is_short_attention(query, key, value, groups)) {
+    out = short_attention(query, key, value, groups, shape).out;
+  } else {
+    out = attend(query, key, value, plan_blocks(groups, shape), shape, false).out;
+  }
   return out.view({rows, shape.heads * shape.head_dim});
 }
 

@@ -18,12 +18,14 @@ struct AttentionShape {
 
 /// Causal attention of many sequences that lie end to end, each seeing itself only. `q` is
 /// [rows, heads * head_dim] (or [rows, heads, head_dim]), `k` and `v` likewise with kv_heads; the
-/// result is [rows, heads * head_dim]. `groups` cover the rows.
+/// result is [rows, heads * head_dim]. `groups` cover the first rows; those behind them become
+/// zero.
 ///
-/// Scores are products of explicit matrices, sequences of one length and the query heads of one KV
-/// head together: for short sequences this is several times faster, above all backward, than a
-/// fused kernel that works a head at a time. Long sequences go in blocks of queries whose scores
-/// the backward pass computes again, so that memory stays linear.
+/// Sequences that core/packed_attention_short.h takes go through its kernels. Otherwise scores are
+/// products of explicit matrices, sequences of one length and the query heads of one KV head
+/// together: for short sequences this is several times faster, above all backward, than a fused
+/// kernel that works a head at a time. Long sequences go in blocks of queries whose scores the
+/// backward pass computes again, so that memory stays linear.
 torch::Tensor packed_attention(
     const torch::Tensor& q,
     const torch::Tensor& k,

@@ -7,6 +7,13 @@
 
 namespace errata {
 
+void PackedBatch::fill_rows(std::int64_t multiple) {
+  const std::int64_t rest = (multiple - rows() % multiple) % multiple;
+  if (rest > 0) {
+    ids = torch::cat({ids, torch::zeros({rest}, ids.options())});
+  }
+}
+
 PackedBatch pack(std::span<const std::vector<std::int32_t>> sequences, torch::Device device) {
   PackedBatch batch;
   batch.order.resize(sequences.size());

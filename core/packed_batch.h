@@ -27,6 +27,10 @@ struct PackedBatch {
   std::vector<std::int64_t> first_row;
 
   std::int64_t rows() const { return ids.size(0); }
+
+  /// Appends rows of token 0 that belong to no sequence, up to a multiple of `multiple`. What is
+  /// computed from them means nothing, and nothing else depends on them.
+  void fill_rows(std::int64_t multiple);
 };
 
 /// Packs `sequences` (none empty), the shortest first; ties keep the caller's order.

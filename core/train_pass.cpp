@@ -37,6 +37,16 @@ torch::Tensor to_device(const std::vector<std::int64_t>& values, torch::Device d
   return torch::tensor(values, torch::kInt64).to(device, /*non_blocking=*/true);
 }
 
+// oneDNN compiles its products for each number of rows, and a large batch hardly ever has the last
+// one's: filled up to a few sizes, they are compiled once. Small batches would be mostly filling.
+void fill_to_a_common_size(PackedBatch& packed) {
+  constexpr std::int64_t kMultiple = 64;
+  constexpr std::int64_t kLeastRows = 1024;
+  if (packed.ids.device().is_cpu() && packed.rows() >= kLeastRows) {
+    packed.fill_rows(kMultiple);
+  }
+}
+
 // Turns the adapter off, or the base's weights on, for a scope.
 class BaseScope {
  public:
@@ -151,7 +161,11 @@ TrainPass::Result TrainPass::accumulate(const StepBatch& batch) {
     const MicroBatch micro = options_.kl > 0 ? rehearsal_first(unordered) : unordered;
     // The base's pass comes first: no graph of the trained model may see its weights swapped.
     const torch::Tensor base = base_hidden_of(micro);
-    const PackedBatch packed = pack_examples(micro, model_->device());
+    PackedBatch packed = pack_examples(micro, model_->device());
+    result.rows += packed.rows();
+    if (!cache_) {
+      fill_to_a_common_size(packed);
+    }
     const LabelTargets targets = targets_of(micro, packed, scale);
     const torch::Tensor at_labels = hidden_of(micro, packed).index_select(0, targets.rows);
     torch::Tensor gradient;
@@ -159,7 +173,6 @@ TrainPass::Result TrainPass::accumulate(const StepBatch& batch) {
     at_labels.backward(gradient);
     const torch::Tensor sum = loss.cross_entropy + loss.kl;
     result.loss = result.loss.defined() ? result.loss + sum : sum;
-    result.rows += packed.rows();
   }
   return result;
 }

@@ -4,6 +4,7 @@ errata_add_tests(core TORCH LIBRARIES errata::core SOURCES
   core/generation_test.cpp
   core/kernels_test.cpp
   core/kv_cache_test.cpp
+  core/packed_attention_short_test.cpp
   core/packed_attention_test.cpp
   core/packed_batch_test.cpp
   core/rms_norm_test.cpp

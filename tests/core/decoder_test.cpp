@@ -117,6 +117,36 @@ TEST(DecoderTest, GradientsMatchDifferences) {
   }
 }
 
+// Float64 attends by LibTorch's operators, float32 by the kernels.
+TEST(DecoderTest, FilledRowsChangeNothing) {
+  Decoder model = random_decoder(tiny_gemma3());
+  for (const torch::Dtype dtype : {torch::kFloat64, torch::kFloat32}) {
+    model->to(dtype);
+    model->set_compute_dtype(dtype);
+    const PackedBatch batch = pack(random_sequences(5, 9, 29));
+    PackedBatch filled = batch;
+    filled.fill_rows(64);
+    ASSERT_GT(filled.rows(), batch.rows());
+    const auto trained = model->parameters();
+    const auto run = [&](const PackedBatch& packed) {
+      const torch::Tensor states = model->hidden(packed).narrow(0, 0, batch.rows());
+      auto results = torch::autograd::grad(
+          {states.square().sum()}, trained, {}, std::nullopt, false, /*allow_unused=*/true);
+      results.push_back(states.detach());
+      return results;
+    };
+    const auto wanted = run(batch);
+    const auto found = run(filled);
+    const double tolerance = dtype == torch::kFloat64 ? 1e-11 : 1e-4;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      ASSERT_EQ(wanted[i].defined(), found[i].defined());
+      if (wanted[i].defined()) {
+        EXPECT_TRUE(torch::allclose(found[i], wanted[i], tolerance, tolerance)) << i;
+      }
+    }
+  }
+}
+
 TEST(DecoderTest, FrozenPrefixEqualsFullPass) {
   Decoder model = random_decoder(tiny_gemma3());
   const PackedBatch batch = pack(random_sequences(5, 9, 29));

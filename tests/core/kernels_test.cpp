@@ -1,12 +1,12 @@
 #include "core/gated_activation.h"
 #include "core/rms_norm.h"
 #include "core/rope.h"
+#include "tests/support/float64_check.h"
 #include "tests/support/seeding_test.h"
 
-#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
 
-#include <functional>
+#include <cmath>
 #include <limits>
 #include <vector>
 
@@ -17,49 +17,8 @@ namespace errata {
 namespace {
 
 using KernelsTest = testing_support::SeedingTest;
-using Function = std::function<torch::Tensor(const std::vector<torch::Tensor>&)>;
-
-// Rounding of a result, of the gradient it starts from and of the inputs it is made of.
-double tolerance(torch::Dtype dtype) {
-  return dtype == torch::kBFloat16 ? 1.0 / 128 : 2e-6;
-}
-
-void expect_close(
-    const torch::Tensor& found, const torch::Tensor& exact, double relative, const char* what) {
-  ASSERT_EQ(found.sizes(), exact.sizes()) << what;
-  const torch::Tensor error = (found.to(torch::kFloat64) - exact).abs();
-  const double worst = (error / (exact.abs() + 0.1 * exact.abs().max())).max().item<double>();
-  EXPECT_LT(worst, relative) << what << ' ' << found.sizes() << ' ' << found.scalar_type();
-}
-
-// Value and all gradients of `function`, in the dtype of `inputs` and in float64.
-void expect_follows_float64(
-    const Function& function, const std::vector<torch::Tensor>& inputs, double slack = 1.0) {
-  const auto leaves = [&](torch::Dtype dtype) {
-    std::vector<torch::Tensor> result;
-    for (const torch::Tensor& input : inputs) {
-      // The strides stay, and with them what is not contiguous.
-      torch::Tensor leaf = dtype == torch::kFloat64 ? input.to(dtype) : input.detach();
-      result.push_back(leaf.requires_grad_());
-    }
-    return result;
-  };
-  const torch::Dtype dtype = inputs[0].scalar_type();
-  const auto narrow = leaves(dtype);
-  const auto wide = leaves(torch::kFloat64);
-  const torch::Tensor found = function(narrow);
-  const torch::Tensor exact = function(wide);
-  EXPECT_EQ(found.scalar_type(), dtype);
-  expect_close(found.detach(), exact.detach(), slack * tolerance(dtype), "value");
-  const torch::Tensor grad = torch::randn(found.sizes()).to(dtype);
-  const auto gradients = torch::autograd::grad({found}, narrow, {grad});
-  const auto expected = torch::autograd::grad({exact}, wide, {grad.to(torch::kFloat64)});
-  for (std::size_t i = 0; i < inputs.size(); ++i) {
-    expect_close(gradients[i], expected[i], slack * tolerance(dtype), "gradient");
-  }
-  const torch::NoGradGuard no_grad;
-  EXPECT_TRUE(torch::equal(function(narrow), found));
-}
+using Function = testing_support::TensorFunction;
+using testing_support::expect_follows_float64;
 
 torch::Tensor random(torch::IntArrayRef sizes, torch::Dtype dtype) {
   return torch::randn(sizes).to(dtype);

@@ -1,0 +1,404 @@
+#include "core/kernels.h"
+#include "core/kernels_simd.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace errata::kernels {
+namespace {
+
+constexpr std::int64_t kLanes = 16;
+constexpr std::int64_t kTileRows = 4;
+
+// Sixteen floats, which the compiler maps to the registers of each instruction set; sums in an
+// array it would keep in memory.
+using Lanes = float __attribute__((vector_size(4 * kLanes)));
+
+ERRATA_INLINE void read(Lanes& to, const float* from) {
+  __builtin_memcpy(&to, from, sizeof(to));
+}
+
+ERRATA_INLINE std::int64_t up_to(std::int64_t n, std::int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
+
+/// The left matrix of a product: entry (i, t) at data[i * row + t * step].
+struct Left {
+  const float* data;
+  std::int64_t row;
+  std::int64_t step;
+};
+
+// c[4, 16 kWide] (+)= a[4, from:to] b[from:to, 16 kWide]; rows of b and c are `stride` apart.
+template <int kWide>
+ERRATA_INLINE void multiply_tile(
+    Left a,
+    const float* b,
+    std::int64_t b_stride,
+    float* c,
+    std::int64_t c_stride,
+    std::int64_t from,
+    std::int64_t to,
+    bool adds) {
+  Lanes sum[kTileRows][kWide];
+  for (int i = 0; i < kTileRows; ++i) {
+    for (int w = 0; w < kWide; ++w) {
+      sum[i][w] = Lanes{};
+      if (adds) {
+        read(sum[i][w], c + i * c_stride + w * kLanes);
+      }
+    }
+  }
+  for (std::int64_t t = from; t < to; ++t) {
+    Lanes right[kWide];
+    for (int w = 0; w < kWide; ++w) {
+      read(right[w], b + t * b_stride + w * kLanes);
+    }
+    for (int i = 0; i < kTileRows; ++i) {
+      const float left = a.data[i * a.row + t * a.step];
+      for (int w = 0; w < kWide; ++w) {
+        sum[i][w] += left * right[w];
+      }
+    }
+  }
+  for (int i = 0; i < kTileRows; ++i) {
+    for (int w = 0; w < kWide; ++w) {
+      __builtin_memcpy(c + i * c_stride + w * kLanes, &sum[i][w], sizeof(Lanes));
+    }
+  }
+}
+
+// The same for four rows of any number of columns, a multiple of 16.
+ERRATA_INLINE void multiply_rows(
+    Left a,
+    const float* b,
+    std::int64_t b_stride,
+    float* c,
+    std::int64_t c_stride,
+    std::int64_t columns,
+    std::int64_t from,
+    std::int64_t to,
+    bool adds) {
+  std::int64_t j = 0;
+  for (; j + 2 * kLanes <= columns; j += 2 * kLanes) {
+    multiply_tile<2>(a, b + j, b_stride, c + j, c_stride, from, to, adds);
+  }
+  if (j < columns) {
+    multiply_tile<1>(a, b + j, b_stride, c + j, c_stride, from, to, adds);
+  }
+}
+
+/// What one sequence needs. Matrices of its rows have `rows` of them, a multiple of four; what is
+/// added to a matrix to fill rows or lanes is zero.
+struct Sizes {
+  std::int64_t length;
+  std::int64_t rows;
+  std::int64_t dim;  ///< head_dim
+  std::int64_t wide; ///< head_dim in whole lanes
+  std::int64_t keys; ///< length in whole lanes
+
+  ERRATA_INLINE Sizes(const Attention& shape, std::int64_t n)
+      : length(n),
+        rows(up_to(n, kTileRows)),
+        dim(shape.head_dim),
+        wide(up_to(shape.head_dim, kLanes)),
+        keys(up_to(n, kLanes)) {}
+};
+
+/// Hands out the caller's scratch memory.
+class Scratch {
+ public:
+  ERRATA_INLINE explicit Scratch(float* memory) : next_(memory) {}
+  ERRATA_INLINE float* take(std::int64_t rows, std::int64_t columns) {
+    float* const taken = next_;
+    next_ += rows * columns;
+    std::fill(taken, next_, 0.0F);
+    return taken;
+  }
+
+ private:
+  float* next_;
+};
+
+template <typename T>
+ERRATA_INLINE void read_head(
+    const Sizes& sizes, const T* x, std::int64_t x_stride, float scale, float* to) {
+  for (std::int64_t i = 0; i < sizes.length; ++i) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < sizes.dim; ++t) {
+      to[i * sizes.wide + t] = widen(x[i * x_stride + t]) * scale;
+    }
+  }
+}
+
+template <typename T>
+ERRATA_INLINE void write_head(const Sizes& sizes, const float* from, T* x, std::int64_t x_stride) {
+  for (std::int64_t i = 0; i < sizes.length; ++i) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < sizes.dim; ++t) {
+      store(x[i * x_stride + t], from[i * sizes.wide + t]);
+    }
+  }
+}
+
+// [rows, wide] -> [wide, keys]
+ERRATA_INLINE void transpose(const Sizes& sizes, const float* x, float* to) {
+  for (std::int64_t t = 0; t < sizes.dim; ++t) {
+    for (std::int64_t i = 0; i < sizes.length; ++i) {
+      to[t * sizes.keys + i] = x[i * sizes.wide + t];
+    }
+  }
+}
+
+// to[i, j] = a_i . b_j for j <= i (and some beyond), with `b` transposed.
+ERRATA_INLINE void causal_products(
+    const Sizes& sizes, const float* a, const float* b_transposed, float* to) {
+  for (std::int64_t i = 0; i < sizes.rows; i += kTileRows) {
+    multiply_rows(
+        {a + i * sizes.wide, sizes.wide, 1},
+        b_transposed,
+        sizes.keys,
+        to + i * sizes.keys,
+        sizes.keys,
+        up_to(std::min(sizes.length, i + kTileRows), kLanes),
+        0,
+        sizes.dim,
+        false);
+  }
+}
+
+// to_i = sum over j <= i of a[i, j] b_j; `a` is zero for j > i.
+ERRATA_INLINE void causal_mix(const Sizes& sizes, const float* a, const float* b, float* to) {
+  for (std::int64_t i = 0; i < sizes.rows; i += kTileRows) {
+    multiply_rows(
+        {a + i * sizes.keys, sizes.keys, 1},
+        b,
+        sizes.wide,
+        to + i * sizes.wide,
+        sizes.wide,
+        sizes.wide,
+        0,
+        std::min(sizes.length, i + kTileRows),
+        false);
+  }
+}
+
+// to_j += sum over i >= j of a[i, j] b_i; `a` is zero for j > i.
+ERRATA_INLINE void add_transposed_mix(
+    const Sizes& sizes, const float* a, const float* b, float* to) {
+  for (std::int64_t j = 0; j < sizes.rows; j += kTileRows) {
+    multiply_rows(
+        {a + j, 1, sizes.keys},
+        b,
+        sizes.wide,
+        to + j * sizes.wide,
+        sizes.wide,
+        sizes.wide,
+        j,
+        sizes.length,
+        true);
+  }
+}
+
+/// Keys [first, end) that query i sees.
+struct Seen {
+  std::int64_t first;
+  std::int64_t end;
+
+  ERRATA_INLINE Seen(const Attention& shape, std::int64_t i)
+      : first(shape.window > 0 ? std::max<std::int64_t>(0, i - shape.window + 1) : 0), end(i + 1) {}
+};
+
+// Scores to probabilities, row by row; `log_sums` gets the logarithm of what they were divided by.
+ERRATA_INLINE void softmax(
+    const Attention& shape, const Sizes& sizes, float* scores, float* log_sums) {
+  for (std::int64_t i = 0; i < sizes.length; ++i) {
+    float* const row = scores + i * sizes.keys;
+    const Seen seen(shape, i);
+    float most = row[i];
+#pragma omp simd reduction(max : most)
+    for (std::int64_t j = seen.first; j < seen.end; ++j) {
+      most = row[j] > most ? row[j] : most;
+    }
+    float sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t j = 0; j < sizes.keys; ++j) {
+      const float e = exp_clamped(row[j] - most);
+      row[j] = j >= seen.first && j < seen.end ? e : 0.0F;
+      sum += row[j];
+    }
+    const float share = 1.0F / sum;
+#pragma omp simd
+    for (std::int64_t j = 0; j < sizes.keys; ++j) {
+      row[j] *= share;
+    }
+    log_sums[i] = most + std::log(sum);
+  }
+}
+
+// Scores to probabilities p, and their gradients to those of the scores: p (g - sum p g).
+ERRATA_INLINE void softmax_backward(
+    const Attention& shape,
+    const Sizes& sizes,
+    const float* log_sums,
+    std::int64_t log_stride,
+    float* scores,
+    float* gradients) {
+  for (std::int64_t i = 0; i < sizes.length; ++i) {
+    float* const row = scores + i * sizes.keys;
+    float* const grad = gradients + i * sizes.keys;
+    const Seen seen(shape, i);
+    const float log_sum = log_sums[i * log_stride];
+    float mean = 0;
+#pragma omp simd reduction(+ : mean)
+    for (std::int64_t j = 0; j < sizes.keys; ++j) {
+      const float e = exp_clamped(row[j] - log_sum);
+      row[j] = j >= seen.first && j < seen.end ? e : 0.0F;
+      mean += row[j] * grad[j];
+    }
+#pragma omp simd
+    for (std::int64_t j = 0; j < sizes.keys; ++j) {
+      grad[j] = row[j] * (grad[j] - mean);
+    }
+  }
+}
+
+template <typename T>
+ERRATA_INLINE void forward_sequence(
+    const Attention& shape,
+    std::int64_t length,
+    const T* q,
+    const T* k,
+    const T* v,
+    T* out,
+    float* log_sums,
+    float* memory) {
+  const Sizes sizes(shape, length);
+  const std::int64_t q_stride = shape.heads * shape.head_dim;
+  const std::int64_t k_stride = shape.kv_heads * shape.head_dim;
+  const std::int64_t share = shape.heads / shape.kv_heads;
+  Scratch scratch(memory);
+  float* const head = scratch.take(sizes.rows, sizes.wide);
+  float* const value = scratch.take(sizes.rows, sizes.wide);
+  float* const keys = scratch.take(sizes.wide, sizes.keys);
+  float* const scores = scratch.take(sizes.rows, sizes.keys);
+  float* const sums = scratch.take(sizes.rows, 1);
+  for (std::int64_t g = 0; g < shape.kv_heads; ++g) {
+    read_head(sizes, k + g * shape.head_dim, k_stride, 1.0F, head);
+    transpose(sizes, head, keys);
+    read_head(sizes, v + g * shape.head_dim, k_stride, 1.0F, value);
+    for (std::int64_t h = g * share; h < (g + 1) * share; ++h) {
+      read_head(sizes, q + h * shape.head_dim, q_stride, shape.scale, head);
+      causal_products(sizes, head, keys, scores);
+      softmax(shape, sizes, scores, sums);
+      causal_mix(sizes, scores, value, head);
+      write_head(sizes, head, out + h * shape.head_dim, q_stride);
+      if (log_sums != nullptr) {
+        for (std::int64_t i = 0; i < length; ++i) {
+          log_sums[i * shape.heads + h] = sums[i];
+        }
+      }
+    }
+  }
+}
+
+template <typename T>
+ERRATA_INLINE void backward_sequence(
+    const Attention& shape,
+    std::int64_t length,
+    const AttentionInputs<T>& in,
+    const AttentionGradients<T>& to,
+    float* memory) {
+  const Sizes sizes(shape, length);
+  const std::int64_t q_stride = shape.heads * shape.head_dim;
+  const std::int64_t k_stride = shape.kv_heads * shape.head_dim;
+  const std::int64_t share = shape.heads / shape.kv_heads;
+  Scratch scratch(memory);
+  float* const key = scratch.take(sizes.rows, sizes.wide);
+  float* const query = scratch.take(sizes.rows, sizes.wide);
+  float* const grad = scratch.take(sizes.rows, sizes.wide);
+  float* const grad_query = scratch.take(sizes.rows, sizes.wide);
+  float* const grad_key = scratch.take(sizes.rows, sizes.wide);
+  float* const grad_value = scratch.take(sizes.rows, sizes.wide);
+  float* const keys = scratch.take(sizes.wide, sizes.keys);
+  float* const values = scratch.take(sizes.wide, sizes.keys);
+  float* const scores = scratch.take(sizes.rows, sizes.keys);
+  float* const changes = scratch.take(sizes.rows, sizes.keys);
+  for (std::int64_t g = 0; g < shape.kv_heads; ++g) {
+    read_head(sizes, in.v + g * shape.head_dim, k_stride, 1.0F, key);
+    transpose(sizes, key, values);
+    read_head(sizes, in.k + g * shape.head_dim, k_stride, 1.0F, key);
+    transpose(sizes, key, keys);
+    std::fill_n(grad_key, sizes.rows * sizes.wide, 0.0F);
+    std::fill_n(grad_value, sizes.rows * sizes.wide, 0.0F);
+    for (std::int64_t h = g * share; h < (g + 1) * share; ++h) {
+      // The scale goes with the query, and so into the gradient of the key; the query's own is
+      // multiplied by it at the end.
+      read_head(sizes, in.q + h * shape.head_dim, q_stride, shape.scale, query);
+      read_head(sizes, in.grad + h * shape.head_dim, q_stride, 1.0F, grad);
+      causal_products(sizes, query, keys, scores);
+      causal_products(sizes, grad, values, changes);
+      softmax_backward(shape, sizes, in.log_sums + h, shape.heads, scores, changes);
+      add_transposed_mix(sizes, scores, grad, grad_value);
+      add_transposed_mix(sizes, changes, query, grad_key);
+      causal_mix(sizes, changes, key, grad_query);
+      for (std::int64_t i = 0; i < sizes.length * sizes.wide; ++i) {
+        grad_query[i] *= shape.scale;
+      }
+      write_head(sizes, grad_query, to.q + h * shape.head_dim, q_stride);
+    }
+    write_head(sizes, grad_key, to.k + g * shape.head_dim, k_stride);
+    write_head(sizes, grad_value, to.v + g * shape.head_dim, k_stride);
+  }
+}
+
+} // namespace
+
+std::int64_t attention_scratch(const Attention& shape, std::int64_t length) {
+  const Sizes sizes(shape, length);
+  return 6 * sizes.rows * sizes.wide + 2 * sizes.wide * sizes.keys + 2 * sizes.rows * sizes.keys;
+}
+
+ERRATA_CLONES void attention_forward(
+    const Attention& shape,
+    std::int64_t length,
+    const float* q,
+    const float* k,
+    const float* v,
+    float* out,
+    float* log_sums,
+    float* scratch) {
+  forward_sequence(shape, length, q, k, v, out, log_sums, scratch);
+}
+
+ERRATA_CLONES void attention_forward(
+    const Attention& shape,
+    std::int64_t length,
+    const Bfloat16* q,
+    const Bfloat16* k,
+    const Bfloat16* v,
+    Bfloat16* out,
+    float* log_sums,
+    float* scratch) {
+  forward_sequence(shape, length, q, k, v, out, log_sums, scratch);
+}
+
+ERRATA_CLONES void attention_backward(
+    const Attention& shape,
+    std::int64_t length,
+    const AttentionInputs<float>& in,
+    const AttentionGradients<float>& to,
+    float* scratch) {
+  backward_sequence(shape, length, in, to, scratch);
+}
+
+ERRATA_CLONES void attention_backward(
+    const Attention& shape,
+    std::int64_t length,
+    const AttentionInputs<Bfloat16>& in,
+    const AttentionGradients<Bfloat16>& to,
+    float* scratch) {
+  backward_sequence(shape, length, in, to, scratch);
+}
+
+} // namespace errata::kernels
