@@ -18,6 +18,10 @@ void check_source(const EditBatchOptions& options) {
       options.store.empty() ? "no edits: give --store with --from and --to, or --edits FILE"
                             : "--store and --edits are both given; give one of them");
   ERRATA_CHECK(
+      options.batches.empty() || !options.store.empty(),
+      ErrorCode::kInvalidArgument,
+      "--batches cuts the difference of two days; it works with --store, not with --edits");
+  ERRATA_CHECK(
       options.store.empty() || days,
       ErrorCode::kInvalidArgument,
       "--store needs both --from and --to");
@@ -50,6 +54,10 @@ void plan_from_store(const EditBatchOptions& options, EditSetup& setup) {
   plan.fold = options.fold;
   setup.plan =
       editing::make_edit_plan(setup.knowledge, from, to, setup.store->diff(from, to), plan);
+  if (!options.batches.empty()) {
+    setup.batches = editing::batch_spans(setup.knowledge, from, to, options.batches);
+    editing::drop_passing_changes(setup.plan, setup.knowledge, setup.batches);
+  }
 }
 
 // A recipe's projection has nothing to be measured on without unchanged facts.
@@ -72,9 +80,21 @@ void check_terms(const EditSetup& setup) {
       ErrorCode::kInvalidArgument,
       "--null-space needs unchanged facts to measure; it works with --store, not with --edits");
   ERRATA_CHECK(
+      setup.batches.empty() || (editor.method == "lora" && editor.kl == 0),
+      ErrorCode::kInvalidArgument,
+      "--batches goes on training one LoRA, away from the base; use --method lora without --kl");
+  ERRATA_CHECK(
       editor.epochs == 0 || setup.augment.is_none(),
       ErrorCode::kInvalidArgument,
       "--epochs goes over the edits' own prompts; use it with --augment none, or use --steps");
+}
+
+std::string batches_text(const EditSetup& setup) {
+  std::string text = concat("Batches    ", setup.batches.size(), ", one after the other\n");
+  for (const editing::BatchSpan& span : setup.batches) {
+    text += concat("             to ", to_string(span.to), ": ", span.edits, " edits\n");
+  }
+  return text;
 }
 
 } // namespace
@@ -97,17 +117,8 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
 }
 
 editing::EditInput edit_input(const EditSetup& setup, const Tokenizer& tokenizer) {
-  const std::uint64_t seed = setup.editor.seed;
-  return {
-      tokenizer,
-      [&setup, seed] {
-        return editing::edit_documents(setup.plan, *setup.wordings, setup.augment, seed);
-      },
-      editing::edit_examples(setup.plan, *setup.wordings),
-      [&setup, seed] {
-        // Another seed than the training's: the projection is measured on texts of their own.
-        return editing::rehearsal_documents(setup.plan, *setup.wordings, setup.augment, seed + 1);
-      }};
+  return editing::make_edit_input(
+      setup.plan, *setup.wordings, setup.augment, tokenizer, setup.editor.seed);
 }
 
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options) {
@@ -130,6 +141,9 @@ nlohmann::ordered_json resolved_options(
     json["fold"] = options.fold;
   }
   json["source_sha256"] = setup.source_hash;
+  if (!setup.batches.empty()) {
+    json["batches"] = options.batches;
+  }
   json["augment"] = editing::to_string(setup.augment);
   json["rehearsal-ratio"] = setup.augment.rehearsal_ratio;
   json["ripple-ratio"] = setup.augment.ripple_ratio;
@@ -142,6 +156,18 @@ nlohmann::ordered_json resolved_options(
     json["wordings"] = options.questions.wordings;
     json["limit"] = options.questions.limit;
     json["development"] = options.questions.development;
+  }
+  return json;
+}
+
+nlohmann::ordered_json batches_json(const EditSetup& setup) {
+  OrderedJson json = OrderedJson::array();
+  for (const editing::BatchSpan& span : setup.batches) {
+    json.push_back(
+        {{"from", to_string(span.from)},
+         {"to", to_string(span.to)},
+         {"edits", span.edits},
+         {"steps", editing::batch_steps(span, setup.batches, setup.editor.steps)}});
   }
   return json;
 }
@@ -189,7 +215,7 @@ std::string plan_text(const EditSetup& setup) {
       " chains through edits to train on, ",
       plan.cases.size(),
       " held-out cases to judge by\n");
-  return text;
+  return setup.batches.empty() ? text : text + batches_text(setup);
 }
 
 } // namespace errata::cli

@@ -1,6 +1,7 @@
 #pragma once
 
 #include "cli/edit_batch.h"
+#include "editing/batch_training.h"
 #include "editing/editor.h"
 #include "editing/plan/edit_documents.h"
 #include "editing/plan/edit_plan.h"
@@ -23,7 +24,8 @@ struct EditSetup {
   std::optional<editing::EditStore> store;
   std::string source_hash; ///< of the store's content or of the edits file
   editing::Knowledge knowledge;
-  editing::EditPlan plan;
+  editing::EditPlan plan;                  ///< of the whole difference
+  std::vector<editing::BatchSpan> batches; ///< --batches: what it is cut into; else empty
   std::unique_ptr<editing::Wordings> wordings;
   editing::AugmentOptions augment;
   editing::EditorOptions editor;
@@ -44,6 +46,9 @@ std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOption
 /// The resolved options of the run: what must be equal for a resume.
 nlohmann::ordered_json resolved_options(
     const EditSetup& setup, const EditBatchOptions& options, const CommonOptions& common);
+
+/// Days, edits and steps of the batches.
+nlohmann::ordered_json batches_json(const EditSetup& setup);
 
 /// The plan for people: edits by relation, texts, what is held out.
 std::string plan_text(const EditSetup& setup);
