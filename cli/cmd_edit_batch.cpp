@@ -66,6 +66,14 @@ void add_edit_batch_options(CLI::App& command, EditBatchOptions& options) {
   command.add_option("--from", options.from, "Day whose facts the model knows");
   command.add_option("--to", options.to, "Day whose facts it shall know");
   command.add_option("--edits", options.edits, "Instead of a store: edits as JSON lines");
+  command
+      .add_option(
+          "--batches",
+          options.batches,
+          "Cut the difference of the days into batches that end with each month or year and write "
+          "them one after the other into one adapter; the figures are those of the whole. once: "
+          "all together, judged by the same questions")
+      ->check(CLI::IsMember({"once", "yearly", "monthly"}));
   command.add_option("--out", options.out, "Run directory");
   command.add_flag("--dry-run", options.dry_run, "Print the plan and stop");
   command.add_flag("--resume", options.resume, "Continue the run in --out");

@@ -63,6 +63,9 @@ void print_plan(
   if (common.json) {
     OrderedJson json = {{"dry_run", true}, {"edits", setup.plan.size()}};
     json["plan"] = OrderedJson::parse(editing::summary_json(setup.plan));
+    if (!setup.batches.empty()) {
+      json["batches"] = batches_json(setup);
+    }
     json["options"] = editing::to_json(setup.editor);
     json["modules"] = modules;
     json["trainable_parameters"] = trainable;
@@ -131,6 +134,9 @@ class Run {
     facts_["compute_dtype"] = dtype_name(model_.decoder->compute_dtype());
     facts_["threads"] = at::get_num_threads();
     facts_["plan"] = OrderedJson::parse(editing::summary_json(setup_->plan));
+    if (!setup_->batches.empty()) {
+      facts_["batches"] = batches_json(*setup_);
+    }
   }
 
   void work() {
@@ -171,9 +177,7 @@ class Run {
         {"model", model_.hash},
         {"source", setup_->source_hash},
         {"augment", resolved_options(*setup_, options_, common_).dump()}};
-    const editing::EditInput input = edit_input(*setup_, model_, progress_);
-    editing::EditResult result =
-        editing::make_editor(editor.method)->edit(model_.decoder, input, editor, progress_);
+    editing::EditResult result = edit(editor);
     const TrainReport& training = result.report.training;
     log(LogLevel::kInfo,
         concat(
@@ -186,6 +190,23 @@ class Run {
             " s, loss ",
             training.loss));
     return result;
+  }
+
+  editing::EditResult edit(const editing::EditorOptions& editor) {
+    const editing::EchoDocuments echo = echo_of(*setup_, model_, progress_);
+    if (setup_->batches.empty()) {
+      const editing::EditInput input = edit_input(*setup_, *model_.tokenizer, echo);
+      return editing::make_editor(editor.method)->edit(model_.decoder, input, editor, progress_);
+    }
+    const editing::BatchSequence sequence{
+        setup_->knowledge,
+        *setup_->wordings,
+        setup_->augment,
+        setup_->plan.options,
+        setup_->batches,
+        echo,
+        [this](const Date& from, const Date& to) { return setup_->store->diff(from, to); }};
+    return editing::edit_in_batches(model_.decoder, *model_.tokenizer, sequence, editor, progress_);
   }
 
   void save(const editing::EditResult& result) {

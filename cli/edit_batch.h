@@ -14,7 +14,8 @@ struct EditBatchOptions {
   std::string store;
   std::string from;
   std::string to;
-  std::string edits; ///< JSON lines, instead of a store
+  std::string edits;   ///< JSON lines, instead of a store
+  std::string batches; ///< once, yearly, monthly: one after the other; empty: all together
   std::string out;
   std::string augment; ///< empty: all with a store, none otherwise
   double rehearsal_ratio = -1;

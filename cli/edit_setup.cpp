@@ -12,6 +12,9 @@
 namespace errata::cli {
 namespace {
 
+// Many enough that none is seen more than a few times in a run, and sampled in seconds.
+constexpr std::size_t kOpenQuestions = 8192;
+
 void check_source(const EditBatchOptions& options) {
   const bool days = !options.from.empty() && !options.to.empty();
   ERRATA_CHECK(
@@ -19,6 +22,10 @@ void check_source(const EditBatchOptions& options) {
       ErrorCode::kInvalidArgument,
       options.store.empty() ? "no edits: give --store with --from and --to, or --edits FILE"
                             : "--store and --edits are both given; give one of them");
+  ERRATA_CHECK(
+      options.batches.empty() || !options.store.empty(),
+      ErrorCode::kInvalidArgument,
+      "--batches cuts the difference of two days; it works with --store, not with --edits");
   ERRATA_CHECK(
       options.store.empty() || days,
       ErrorCode::kInvalidArgument,
@@ -55,6 +62,10 @@ void plan_from_store(const EditBatchOptions& options, EditSetup& setup) {
   plan.fold = options.fold;
   setup.plan =
       editing::make_edit_plan(setup.knowledge, from, to, setup.store->diff(from, to), plan);
+  if (!options.batches.empty()) {
+    setup.batches = editing::batch_spans(setup.knowledge, from, to, options.batches);
+    editing::drop_passing_changes(setup.plan, setup.knowledge, setup.batches);
+  }
 }
 
 // A recipe's projection has nothing to be measured on without unchanged facts.
@@ -77,27 +88,21 @@ void check_terms(const EditSetup& setup) {
       ErrorCode::kInvalidArgument,
       "--null-space needs unchanged facts to measure; it works with --store, not with --edits");
   ERRATA_CHECK(
+      setup.batches.empty() || (editor.method == "lora" && editor.kl == 0),
+      ErrorCode::kInvalidArgument,
+      "--batches goes on training one LoRA, away from the base; use --method lora without --kl");
+  ERRATA_CHECK(
       editor.epochs == 0 || setup.augment.is_none(),
       ErrorCode::kInvalidArgument,
       "--epochs goes over the edits' own prompts; use it with --augment none, or use --steps");
 }
 
-// Many enough that none is seen more than a few times in a run, and sampled in seconds.
-constexpr std::size_t kOpenQuestions = 8192;
-
-editing::EchoDocuments echo_of(
-    const EditSetup& setup, Model& base, const ProgressCallback& progress) {
-  if (!setup.augment.echo || setup.given_outright() || setup.editor.steps == 0) {
-    return nullptr;
+std::string batches_text(const EditSetup& setup) {
+  std::string text = concat("Batches    ", setup.batches.size(), ", one after the other\n");
+  for (const editing::BatchSpan& span : setup.batches) {
+    text += concat("             to ", to_string(span.to), ": ", span.edits, " edits\n");
   }
-  const editing::OpenQuestions open(setup.knowledge, *setup.wordings, setup.plan);
-  const std::uint64_t seed = setup.editor.seed;
-  std::vector<editing::Document> echo = editing::echo_documents(
-      base.decoder, *base.tokenizer, base.eos, open.prompts(kOpenQuestions, seed), seed, progress);
-  std::erase_if(echo, [&](const editing::Document& document) {
-    return open.names_kept_fact(document.prompt + document.completion);
-  });
-  return std::make_shared<const std::vector<editing::Document>>(std::move(echo));
+  return text;
 }
 
 } // namespace
@@ -119,21 +124,25 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
   return setup;
 }
 
-editing::EditInput edit_input(
+editing::EchoDocuments echo_of(
     const EditSetup& setup, Model& base, const ProgressCallback& progress) {
+  if (!setup.augment.echo || setup.given_outright() || setup.editor.steps == 0) {
+    return nullptr;
+  }
+  const editing::OpenQuestions open(setup.knowledge, *setup.wordings, setup.plan);
   const std::uint64_t seed = setup.editor.seed;
-  const editing::EchoDocuments echo = echo_of(setup, base, progress);
-  return {
-      *base.tokenizer,
-      [&setup, echo, seed] {
-        return editing::edit_documents(setup.plan, *setup.wordings, setup.augment, seed, echo);
-      },
-      editing::edit_examples(setup.plan, *setup.wordings),
-      [&setup, echo, seed] {
-        // Another seed than the training's: the projection is measured on texts of their own.
-        return editing::rehearsal_documents(
-            setup.plan, *setup.wordings, setup.augment, seed + 1, echo);
-      }};
+  std::vector<editing::Document> echo = editing::echo_documents(
+      base.decoder, *base.tokenizer, base.eos, open.prompts(kOpenQuestions, seed), seed, progress);
+  std::erase_if(echo, [&](const editing::Document& document) {
+    return open.names_kept_fact(document.prompt + document.completion);
+  });
+  return std::make_shared<const std::vector<editing::Document>>(std::move(echo));
+}
+
+editing::EditInput edit_input(
+    const EditSetup& setup, const Tokenizer& tokenizer, editing::EchoDocuments echo) {
+  return editing::make_edit_input(
+      setup.plan, *setup.wordings, setup.augment, tokenizer, setup.editor.seed, std::move(echo));
 }
 
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options) {
@@ -156,6 +165,9 @@ nlohmann::ordered_json resolved_options(
     json["fold"] = options.fold;
   }
   json["source_sha256"] = setup.source_hash;
+  if (!setup.batches.empty()) {
+    json["batches"] = options.batches;
+  }
   json["augment"] = editing::to_string(setup.augment);
   json["rehearsal-ratio"] = setup.augment.rehearsal_ratio;
   json["ripple-ratio"] = setup.augment.ripple_ratio;
@@ -169,6 +181,18 @@ nlohmann::ordered_json resolved_options(
     json["wordings"] = options.questions.wordings;
     json["limit"] = options.questions.limit;
     json["development"] = options.questions.development;
+  }
+  return json;
+}
+
+nlohmann::ordered_json batches_json(const EditSetup& setup) {
+  OrderedJson json = OrderedJson::array();
+  for (const editing::BatchSpan& span : setup.batches) {
+    json.push_back(
+        {{"from", to_string(span.from)},
+         {"to", to_string(span.to)},
+         {"edits", span.edits},
+         {"steps", editing::batch_steps(span, setup.batches, setup.editor.steps)}});
   }
   return json;
 }
@@ -216,7 +240,7 @@ std::string plan_text(const EditSetup& setup) {
       " chains through edits to train on, ",
       plan.cases.size(),
       " held-out cases to judge by\n");
-  return text;
+  return setup.batches.empty() ? text : text + batches_text(setup);
 }
 
 } // namespace errata::cli

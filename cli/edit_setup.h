@@ -2,6 +2,7 @@
 
 #include "cli/edit_batch.h"
 #include "core/model.h"
+#include "editing/batch_training.h"
 #include "editing/editor.h"
 #include "editing/plan/edit_documents.h"
 #include "editing/plan/edit_plan.h"
@@ -24,7 +25,8 @@ struct EditSetup {
   std::optional<editing::EditStore> store;
   std::string source_hash; ///< of the store's content or of the edits file
   editing::Knowledge knowledge;
-  editing::EditPlan plan;
+  editing::EditPlan plan;                  ///< of the whole difference
+  std::vector<editing::BatchSpan> batches; ///< --batches: what it is cut into; else empty
   std::unique_ptr<editing::Wordings> wordings;
   editing::AugmentOptions augment;
   editing::EditorOptions editor;
@@ -36,10 +38,13 @@ struct EditSetup {
 /// is `kInvalidArgument`.
 std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::uint64_t seed);
 
-/// What the editor learns from; asks the base the open questions of the plan where they are to be
-/// rehearsed. Refers to `setup` and to the model's tokenizer, which must outlive it.
-editing::EditInput edit_input(
+/// Asks the base the open questions of the plan; null where they are not to be rehearsed.
+editing::EchoDocuments echo_of(
     const EditSetup& setup, Model& base, const ProgressCallback& progress);
+
+/// What the editor learns from. Refers to `setup` and the tokenizer, which must outlive it.
+editing::EditInput edit_input(
+    const EditSetup& setup, const Tokenizer& tokenizer, editing::EchoDocuments echo);
 
 /// The questions of the evaluation.
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options);
@@ -47,6 +52,9 @@ std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOption
 /// The resolved options of the run: what must be equal for a resume.
 nlohmann::ordered_json resolved_options(
     const EditSetup& setup, const EditBatchOptions& options, const CommonOptions& common);
+
+/// Days, edits and steps of the batches.
+nlohmann::ordered_json batches_json(const EditSetup& setup);
 
 /// The plan for people: edits by relation, texts, what is held out.
 std::string plan_text(const EditSetup& setup);

@@ -24,6 +24,8 @@ struct EditInput {
   OpenStream documents;                 ///< the mixture, from its start; for `steps`
   std::vector<Document> documents_once; ///< a finite set; for `epochs`
   OpenStream rehearsal;                 ///< unchanged facts alone; for `null_space`
+  /// LoRA: the adapter's values to go on from; empty: a fresh one.
+  std::vector<NamedTensor> start = {};
 };
 
 struct EditReport {

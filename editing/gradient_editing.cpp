@@ -45,6 +45,21 @@ peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& op
   return config;
 }
 
+void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& values) {
+  const torch::NoGradGuard no_grad;
+  const std::map<std::string, torch::Tensor> by_name(values.begin(), values.end());
+  for (auto& [name, parameter] : adapter.named_parameters()) {
+    const auto found = by_name.find(name);
+    ERRATA_CHECK(
+        found != by_name.end() && found->second.sizes() == parameter.sizes(),
+        ErrorCode::kCorrupt,
+        "kept adapter: '",
+        name,
+        "' is missing or of another shape; begin the run again");
+    parameter.detach().copy_(found->second);
+  }
+}
+
 std::map<std::string, torch::Tensor> null_projections(
     Decoder& model,
     const std::vector<std::string>& modules,

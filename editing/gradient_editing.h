@@ -12,6 +12,10 @@ namespace errata::editing {
 /// The selection that `options` make, in PEFT's terms.
 peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& options);
 
+/// Gives the parameters of `adapter` the values of the same names; one missing or of another shape
+/// is `kCorrupt`.
+void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& values);
+
 /// P of each module from the inputs that rehearsal gives it; empty when the term is off. Needs
 /// `input.rehearsal` (`kInvalidArgument`).
 std::map<std::string, torch::Tensor> null_projections(

@@ -18,26 +18,37 @@ bool is_a(const std::string& name) {
   return name.size() > kA.size() && name.ends_with(kA);
 }
 
+// The projections of modules by the names of their A.
+std::map<std::string, torch::Tensor> by_a(
+    const std::vector<NamedTensor>& parameters,
+    const std::map<std::string, torch::Tensor>& projections) {
+  std::map<std::string, torch::Tensor> by_name;
+  for (const auto& [name, parameter] : parameters) {
+    const auto found =
+        is_a(name) ? projections.find(name.substr(0, name.size() - kA.size())) : projections.end();
+    if (found != projections.end()) {
+      by_name.emplace(name, found->second);
+    }
+  }
+  return by_name;
+}
+
 // Projects each A into the soft null space of its inputs and gives it the standard deviation
-// 1/sqrt(in) that the learning rate is tuned for. Returns the projections by the name of their A.
-std::map<std::string, torch::Tensor> prepare_a(
+// 1/sqrt(in) that the learning rate is tuned for.
+void prepare_a(
     const std::vector<NamedTensor>& parameters,
     const std::map<std::string, torch::Tensor>& projections) {
   const torch::NoGradGuard no_grad;
-  std::map<std::string, torch::Tensor> by_name;
   for (const auto& [name, parameter] : parameters) {
     if (!is_a(name)) {
       continue;
     }
     torch::Tensor a = parameter.detach();
-    const auto found = projections.find(name.substr(0, name.size() - kA.size()));
-    if (found != projections.end()) {
+    if (const auto found = projections.find(name); found != projections.end()) {
       a.copy_(torch::mm(a, found->second));
-      by_name.emplace(name, found->second);
     }
     a.mul_(1.0 / std::sqrt(static_cast<double>(a.size(1))) / a.std());
   }
-  return by_name;
 }
 
 } // namespace
@@ -69,7 +80,12 @@ EditResult LoraEditor::edit(
   peft::Adapter& adapter =
       session.adopt(peft::attach_lora(model, adapter_config(model, options), options.seed));
   const std::vector<NamedTensor> parameters = adapter.named_parameters();
-  const auto projections_of_a = prepare_a(parameters, projections);
+  const auto projections_of_a = by_a(parameters, projections);
+  if (input.start.empty()) {
+    prepare_a(parameters, projections_of_a);
+  } else {
+    set_values(adapter, input.start);
+  }
   Trainer trainer(
       model,
       {{parameters, optimizer_options(options, model->compute_dtype())}},

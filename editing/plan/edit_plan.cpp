@@ -32,7 +32,10 @@ std::string slot_key(const Hop& hop) {
 class Planner {
  public:
   Planner(const Knowledge& knowledge, const Date& from, const Date& to, const PlanOptions& options)
-      : knowledge_(knowledge), before_(knowledge, from), after_(knowledge, to) {
+      : knowledge_(knowledge),
+        before_(knowledge, from),
+        after_(knowledge, to),
+        since_(knowledge, options.since.value_or(from)) {
     plan_.from = from;
     plan_.to = to;
     plan_.options = options;
@@ -61,6 +64,13 @@ class Planner {
     return static_cast<double>(stable_hash(key)) < plan_.options.rehearsal_share * kScale;
   }
 
+  /// Whether an earlier batch of the sequence has written this fact.
+  bool written_earlier(const Hop& hop) const {
+    return is_inverse(hop.relation)
+               ? !holds(since_, {hop.object, std::string(base_relation(hop.relation)), hop.subject})
+               : !holds(since_, hop);
+  }
+
   /// The side on which a fact of the second day stands. `same` tells whether it held before.
   Side side(const Hop& hop, bool same) const {
     if (fresh_.contains(slot_key(hop))) {
@@ -70,7 +80,7 @@ class Planner {
     if (!same || changed_.contains(identity)) {
       return Side::kNeither;
     }
-    return rehearsed_by_hash(identity) ? Side::kRehearsed : Side::kKept;
+    return rehearsed_by_hash(identity) || written_earlier(hop) ? Side::kRehearsed : Side::kKept;
   }
 
   Side side(const Hop& hop) const {
@@ -123,7 +133,7 @@ class Planner {
   void plan_injected() {
     std::set<std::string> related;
     for (Hop& hop : after_.single_facts()) {
-      if (fresh_.contains(slot_key(hop)) || holds_before(hop)) {
+      if (fresh_.contains(slot_key(hop)) || holds(before_, hop)) {
         continue;
       }
       mark_changed(hop);
@@ -146,8 +156,8 @@ class Planner {
     }
   }
 
-  bool holds_before(const Hop& hop) const {
-    const auto& values = before_.values(hop.subject, hop.relation);
+  static bool holds(const World& world, const Hop& hop) {
+    const auto& values = world.values(hop.subject, hop.relation);
     return std::any_of(values.begin(), values.end(), [&](const datasets::Fact* fact) {
       return fact->object == hop.object;
     });
@@ -215,13 +225,13 @@ class Planner {
         Wordings(knowledge_),
         plan_.options.chains,
         plan_.options.development_share);
-    plan_.history = history_items(knowledge_, plan_.from, plan_.options.history);
+    plan_.history = history_items(knowledge_, since_.day(), plan_.options.history);
     for (HistoryItem& item : plan_.history) {
       Hop slot = item.fact;
       item.edited = fresh_.contains(slot_key(slot));
       // All years of a slot fall on the side of the value it has before the edit: a former holder
       // says something about the present one.
-      const auto& now = before_.values(slot.subject, slot.relation);
+      const auto& now = since_.values(slot.subject, slot.relation);
       if (!now.empty()) {
         slot.object = now.front()->object;
       }
@@ -232,6 +242,7 @@ class Planner {
   const Knowledge& knowledge_;
   World before_;
   World after_;
+  World since_; ///< of the first day of a sequence of batches
   EditPlan plan_;
   std::unordered_set<std::string> changed_;
   std::unordered_set<std::string> fresh_;

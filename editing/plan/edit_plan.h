@@ -5,6 +5,7 @@
 #include "editing/plan/knowledge.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,6 +17,10 @@ struct PlanOptions {
   double rehearsal_share = 0.8;
   /// Salt of that split: another fold keeps other facts out.
   std::uint64_t fold = 0;
+  /// First day of the sequence of batches that the plan is one of. What did not hold then was
+  /// written by an earlier batch: it is rehearsed whatever its split says. History is that of this
+  /// day. Without one the plan stands alone.
+  std::optional<Date> since;
   HistoryOptions history;
   ChainOptions chains;
   /// Share of the chains kept out of training for tuning (`is_development_chain`).

@@ -78,6 +78,32 @@ TEST_F(EditorTest, EveryMethodLearnsAndLeavesTheBaseAlone) {
   }
 }
 
+TEST_F(EditorTest, LoraGoesOnFromAnEarlierAdapter) {
+  const double loss_before = loss();
+  EditorOptions options = fixture.options("lora");
+  options.lr *= 3;
+  options.steps = 40;
+  EditInput input = fixture.input();
+  double loss_first = 0;
+  {
+    const EditResult first = make_editor("lora")->edit(fixture.model, input, options);
+    loss_first = loss();
+    for (const auto& [name, tensor] : first.adapter->named_parameters()) {
+      input.start.emplace_back(name, tensor.detach().clone());
+    }
+  }
+  ASSERT_LT(loss_first, loss_before - 0.3);
+  ASSERT_DOUBLE_EQ(loss(), loss_before);
+  options.lr = 1e-9; // what there is, and nothing new
+  options.steps = 1;
+  const EditResult second = make_editor("lora")->edit(fixture.model, input, options);
+  EXPECT_NEAR(loss(), loss_first, 1e-3);
+  input.start.pop_back();
+  expect_error(ErrorCode::kCorrupt, {"missing"}, [&] {
+    make_editor("lora")->edit(fixture.model, input, options);
+  });
+}
+
 TEST_F(EditorTest, SelectsWhatTheMethodIsAbout) {
   const auto lora = make_editor("lora");
   EXPECT_EQ(lora->modules(fixture.model, default_options("lora")).size(), 21u);

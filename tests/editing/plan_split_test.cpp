@@ -1,4 +1,5 @@
 #include "datasets/factbook.h"
+#include "editing/plan/batches.h"
 #include "editing/plan/edit_documents.h"
 #include "editing/plan/pretrain_documents.h"
 #include "tests/editing/plan_support.h"
@@ -23,9 +24,9 @@ using testing::StepReader;
 constexpr std::size_t kPretrainDocuments = 200'000;
 constexpr std::size_t kEditDocuments = 100'000;
 
-std::vector<Hop> all_facts(const Knowledge& knowledge, const Date& from, const Date& to) {
+std::vector<Hop> all_facts(const Knowledge& knowledge, const std::vector<Date>& days) {
   std::set<Hop> hops;
-  for (const Date& day : {from, to}) {
+  for (const Date& day : days) {
     const World world(knowledge, day);
     for (const auto& list : {world.single_facts(), world.inverse_facts()}) {
       hops.insert(list.begin(), list.end());
@@ -40,6 +41,16 @@ struct Setting {
   Date to;
   std::size_t pretrain;
   std::size_t edit;
+  std::string batches = "once"; ///< how the difference is cut
+
+  std::vector<BatchSpan> spans() const { return batch_spans(*knowledge, from, to, batches); }
+  std::vector<Date> days() const {
+    std::vector<Date> days = {from, to};
+    for (const BatchSpan& span : spans()) {
+      days.push_back(span.to);
+    }
+    return days;
+  }
 };
 
 class SplitCheck {
@@ -54,8 +65,11 @@ class SplitCheck {
             setting.from,
             setting.to,
             difference(World(knowledge_, setting.from), World(knowledge_, setting.to)))),
-        facts_(all_facts(knowledge_, setting.from, setting.to)),
+        facts_(all_facts(knowledge_, setting.days())),
         reader_(knowledge_, facts_) {
+    if (setting_.batches != "once") {
+      drop_passing_changes(plan_, knowledge_, setting_.spans());
+    }
     forbid_questions();
     forbid_chains();
     forbid_kept();
@@ -67,16 +81,19 @@ class SplitCheck {
     for (std::size_t i = 0; i < setting_.pretrain && !::testing::Test::HasFailure(); ++i) {
       check_questions_and_chains(pretrain->next());
     }
-    const auto edit = edit_documents(plan_, words_, AugmentOptions(), 12);
     std::set<std::string> kinds;
-    for (std::size_t i = 0; i < setting_.edit && !::testing::Test::HasFailure(); ++i) {
-      const Document document = edit->next();
-      check_questions_and_chains(document);
-      check_kept(document);
-      kinds.insert(document.kind);
+    if (setting_.batches == "once") {
+      check_plan(plan_, setting_.edit, kinds);
     }
-    for (const Document& document : edit_examples(plan_, words_)) {
-      check_questions_and_chains(document);
+    const std::vector<BatchSpan> spans = setting_.spans();
+    for (const BatchSpan& span : spans) {
+      const EditPlan plan = batch_plan(
+          knowledge_,
+          span,
+          difference(World(knowledge_, span.from), World(knowledge_, span.to)),
+          setting_.from,
+          {});
+      check_plan(plan, setting_.edit / spans.size(), kinds);
     }
     EXPECT_TRUE(kinds.contains("ripple.reasoning"));
     EXPECT_TRUE(kinds.contains("dated.question"));
@@ -86,6 +103,20 @@ class SplitCheck {
   }
 
  private:
+  // What the documents of a plan say, its own or that of a batch.
+  void check_plan(const EditPlan& plan, std::size_t count, std::set<std::string>& kinds) {
+    const auto edit = edit_documents(plan, words_, AugmentOptions(), 12);
+    for (std::size_t i = 0; i < count && !::testing::Test::HasFailure(); ++i) {
+      const Document document = edit->next();
+      check_questions_and_chains(document);
+      check_kept(document);
+      kinds.insert(document.kind);
+    }
+    for (const Document& document : edit_examples(plan, words_)) {
+      check_questions_and_chains(document);
+    }
+  }
+
   void forbid_questions() {
     for (const Hop& hop : facts_) {
       held_out_.add(words_.held_out_question(hop.subject, hop.relation) + "\n");
@@ -212,6 +243,16 @@ TEST(PlanSplitTest, FactbookTrainsOnNothingThatIsEvaluated) {
               datasets::kFactbookEnd,
               kPretrainDocuments,
               kEditDocuments})
+      .run();
+}
+
+TEST(PlanSplitTest, BatchesTrainOnNothingThatIsEvaluated) {
+  SplitCheck({&factbook_knowledge(),
+              datasets::kFactbookBase,
+              datasets::kFactbookEnd,
+              0,
+              kEditDocuments,
+              "yearly"})
       .run();
 }
 

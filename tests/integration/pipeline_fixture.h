@@ -32,8 +32,12 @@ class PipelineTest : public testing::Test {
   }
   static void TearDownTestSuite() { directory_.reset(); }
 
-  static void make_store(const std::string& store, const std::string& world, int lighthouses) {
-    write_tiny_world(path(world), lighthouses);
+  static void make_store(
+      const std::string& store,
+      const std::string& world,
+      int lighthouses,
+      const std::vector<std::string>& days = {"2021-03-14"}) {
+    write_tiny_world(path(world), lighthouses, days);
     must_run({"store", "init", "--store", path(store)});
     must_run(
         {"store",

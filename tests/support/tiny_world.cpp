@@ -47,7 +47,7 @@ Json fact(const std::string& subject, const std::string& relation, const std::st
   return {{"subject", subject}, {"relation", relation}, {"object", object}};
 }
 
-std::string facts(int lighthouses) {
+std::string facts(int lighthouses, const std::vector<std::string>& days) {
   constexpr std::array<const char*, 4> kLamps = {"red", "green", "white", "amber"};
   std::string lines;
   const auto add = [&](const Json& value) { lines += value.dump() + '\n'; };
@@ -59,12 +59,13 @@ std::string facts(int lighthouses) {
     first["valid_from"] = "2010-05-01";
     add(fact(keeper(i), "home_island", island(i)));
     if (i < lighthouses / 2) {
-      first["valid_to"] = "2021-03-14";
+      const std::string& day = days[static_cast<std::size_t>(i) % days.size()];
+      first["valid_to"] = day;
       Json second = fact(place, "kept_by", keeper(i + lighthouses));
-      second["valid_from"] = "2021-03-14";
+      second["valid_from"] = day;
       add(second);
       Json home = fact(keeper(i + lighthouses), "home_island", second_home(i));
-      home["valid_from"] = "2021-03-14";
+      home["valid_from"] = day;
       add(home);
     }
     add(first);
@@ -185,9 +186,10 @@ std::string cases(int lighthouses) {
 
 } // namespace
 
-void write_tiny_world(const std::filesystem::path& directory, int lighthouses) {
+void write_tiny_world(
+    const std::filesystem::path& directory, int lighthouses, const std::vector<std::string>& days) {
   make_directories(directory);
-  write_file(directory / "facts.jsonl", facts(lighthouses));
+  write_file(directory / "facts.jsonl", facts(lighthouses, days));
   write_json(directory / "relations.json", relations());
   write_file(directory / "multihop.jsonl", cases(lighthouses));
 }
