@@ -2,8 +2,6 @@
 
 #include "core/torch.h"
 
-#include <ATen/TensorIterator.h>
-
 #include <algorithm>
 
 namespace errata {
