@@ -62,6 +62,29 @@ TEST_F(BatchesTest, KilledInTheSecondTheyEndWithTheSameBytes) {
   EXPECT_TRUE(adapter_bytes("killed") == adapter_bytes("calm"));
 }
 
+TEST_F(BatchesTest, TheSecondRehearsesWhatTheFirstWrote) {
+  // Without unchanged facts there is nothing else to rehearse.
+  const Finished result = run(batched(
+      "learn",
+      "yearly",
+      {"--json",
+       "--suite",
+       "editing",
+       "--rehearsal-share",
+       "0",
+       "--steps",
+       "1000",
+       "--augment",
+       "statement,question,reasoning,rehearsal",
+       "--rank",
+       "32",
+       "--batch-tokens",
+       "800"}));
+  ASSERT_EQ(result.code, 0) << result.err;
+  const Json metrics = parse_json(result.out, "stdout")["metrics"];
+  EXPECT_GE(metrics["after"]["editing"]["reliability"]["value"], 0.8) << metrics.dump(2);
+}
+
 TEST_F(BatchesTest, BadInputIsOneLineAndTheRightCode) {
   expect_failure(2, {"--batches", "weekly"}, batched("bad", "weekly"));
   expect_failure(2, {"--batches", "lora"}, batched("bad", "yearly", {"--method", "ft"}));
