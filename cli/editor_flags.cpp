@@ -47,7 +47,7 @@ std::string plain(const OrderedJson& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-// "Peak rate" -> "Peak rate (lora 0.016, ft 0.0015, ft-locft 0.0005)".
+// "Peak rate" -> "Peak rate (lora 0.007, ft 0.0015, ft-locft 0.0005)".
 std::string with_defaults(const std::string& text, const std::string& option) {
   std::string list;
   std::set<std::string> values;
@@ -145,13 +145,13 @@ void add_editor_flags(CLI::App& command, EditorFlags& flags) {
 std::string editor_help() {
   std::string text =
       "Why these defaults: edits alone are learnt quickly, and at the cost of their neighbours.\n"
-      "Three things hold what must stay. Rehearsal (in --augment) trains on unchanged facts, the\n"
-      "nearest ones most, so that those are kept. --null-space keeps the updates of a LoRA out of\n"
-      "the directions that a layer's inputs have all the time, so that facts nobody rehearsed are\n"
-      "kept too. --anchor takes every trained weight a little way back to the base at each step:\n"
-      "what the edits do not need goes home, which is why the rate can be this high. Each of them\n"
-      "keeps more unchanged facts at hardly any cost to the edits; docs/results.md has the\n"
-      "figures. ft-locft is left as published, with none of them.";
+      "Four things hold what must stay. Rehearsal (in --augment) trains on unchanged facts, the\n"
+      "nearest ones most, so that those are kept. Echo trains on what the base itself says to\n"
+      "questions that have no answer, which keeps the names that no rehearsed fact holds.\n"
+      "--null-space keeps the updates of a LoRA out of the directions that a layer's inputs have\n"
+      "all the time, so that facts nobody rehearsed are kept too. --anchor takes every trained\n"
+      "weight a little way back to the base at each step: what the edits do not need goes home.\n"
+      "docs/results.md shows what each of them buys. ft-locft is left as published, with none.";
   for (const editing::EditorInfo& info : editing::editors()) {
     const std::string changes = plain_prompt_changes(info.name);
     if (!changes.empty()) {

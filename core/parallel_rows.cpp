@@ -23,7 +23,8 @@ void parallel_rows(
   const char* const first = static_cast<const char*>(counter.const_data_ptr());
   at::TensorIterator iterator = at::TensorIterator::nullary_op(counter);
   iterator.for_each(
-      [&](char** data, const std::int64_t*, std::int64_t count) {
+      // One dimension: the outer loop of the two has a single round.
+      [&](char** data, const std::int64_t*, std::int64_t count, std::int64_t) {
         const std::int64_t begin = data[0] - first;
         work(begin, begin + count);
       },

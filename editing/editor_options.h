@@ -20,7 +20,7 @@ struct EditorOptions {
   // What is trained.
   std::vector<std::string> target_modules; ///< as PEFT selects them; empty: every linear layer
   std::string layers;                      ///< "2-3,-1"; empty: all, or the method's own choice
-  std::int64_t rank = 32;
+  std::int64_t rank = 64;
   double alpha = 0; ///< 0: twice the rank
   bool rslora = false;
   double dropout = 0;
@@ -28,13 +28,13 @@ struct EditorOptions {
   std::int64_t delta_rank = 0;
 
   // How.
-  std::int64_t steps = 750; ///< exactly one of steps and epochs is positive
+  std::int64_t steps = 900; ///< exactly one of steps and epochs is positive
   std::int64_t epochs = 0;
   std::int64_t batch_tokens = 4096;
   std::int64_t batch_size = 0; ///< examples a step, instead of tokens; with epochs
   std::int64_t micro_tokens = 4096;
   OptimizerKind optimizer = OptimizerKind::kMuon;
-  double lr = 1.6e-2;
+  double lr = 7e-3;
   double weight_decay = 0;
   std::int64_t warmup = 20;
   Schedule schedule = Schedule::kLinear;
