@@ -12,8 +12,14 @@
 namespace errata::cli {
 namespace {
 
-// Many enough that none is seen more than a few times in a run, and sampled in seconds.
-constexpr std::size_t kOpenQuestions = 8192;
+// So many that none is seen more than a few times in a usual run, sampled in seconds; a short run
+// asks no more than it can come to use.
+std::size_t open_question_count(const editing::EditorOptions& editor) {
+  constexpr std::int64_t kMost = 8192;
+  constexpr std::int64_t kTokensForEach = 128;
+  return static_cast<std::size_t>(
+      std::clamp<std::int64_t>(editor.steps * editor.batch_tokens / kTokensForEach, 1, kMost));
+}
 
 void check_source(const EditBatchOptions& options) {
   const bool days = !options.from.empty() && !options.to.empty();
@@ -132,7 +138,12 @@ editing::EchoDocuments echo_of(
   const editing::OpenQuestions open(setup.knowledge, *setup.wordings, setup.plan);
   const std::uint64_t seed = setup.editor.seed;
   std::vector<editing::Document> echo = editing::echo_documents(
-      base.decoder, *base.tokenizer, base.eos, open.prompts(kOpenQuestions, seed), seed, progress);
+      base.decoder,
+      *base.tokenizer,
+      base.eos,
+      open.prompts(open_question_count(setup.editor), seed),
+      seed,
+      progress);
   std::erase_if(echo, [&](const editing::Document& document) {
     return open.names_kept_fact(document.prompt + document.completion);
   });

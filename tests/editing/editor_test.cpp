@@ -237,7 +237,7 @@ TEST(EditorOptionsTest, DefaultsAreValidAndTheirJsonIsComplete) {
     validate(options);
     const OrderedJson json = to_json(options);
     EXPECT_EQ(json["method"], info.name);
-    EXPECT_EQ(json["alpha"], 64);
+    EXPECT_EQ(json["alpha"], 2 * options.rank);
     EXPECT_EQ(json["epochs"], info.name == "ft-locft" ? 25 : 0);
   }
 }

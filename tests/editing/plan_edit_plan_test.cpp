@@ -251,7 +251,7 @@ TEST(AugmentTest, ReadsItsList) {
   EXPECT_EQ(to_string(parse_augment("ripple,statement")), "statement,ripple");
   EXPECT_EQ(
       to_string(parse_augment("all")),
-      "statement,question,inverse,reasoning,ripple,dated,rehearsal,near");
+      "statement,question,inverse,reasoning,ripple,dated,rehearsal,near,echo");
   EXPECT_THROW(parse_augment("near"), Error);
   EXPECT_THROW(parse_augment(""), Error);
   try {
