@@ -30,8 +30,11 @@ std::vector<Document> echo_documents(
   const std::vector<Generation> answers = generate(base, ids, options, progress);
   std::vector<Document> documents;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
-    if (answers[i].finish == Finish::kEos && !answers[i].tokens.empty()) {
-      documents.push_back({prompts[i], tokenizer.decode(answers[i].tokens), "echo", true});
+    std::string text = tokenizer.decode(answers[i].tokens);
+    // A poor model may answer with nothing, or with blanks: no text to learn.
+    const bool says_something = text.find_first_not_of(" \t\n") != std::string::npos;
+    if (answers[i].finish == Finish::kEos && says_something) {
+      documents.push_back({prompts[i], std::move(text), "echo", true});
     }
   }
   return documents;

@@ -13,8 +13,8 @@ namespace errata::editing {
 
 /// What the base itself says to `prompts`, one sample each at temperature 1, as rehearsal
 /// documents: pseudo-rehearsal with the model's own answers (Robins 1995; for language models
-/// 1909.03329, 2403.01244). Answers that do not end by themselves are left out. The same model,
-/// prompts and seed give the same documents.
+/// 1909.03329, 2403.01244). Answers that do not end by themselves, or say nothing, are left out.
+/// The same model, prompts and seed give the same documents.
 std::vector<Document> echo_documents(
     Decoder& base,
     const Tokenizer& tokenizer,

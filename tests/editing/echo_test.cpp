@@ -1,5 +1,6 @@
 #include "editing/echo.h"
 
+#include "editing/example.h"
 #include "tests/editing/editor_support.h"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,7 @@ using testing_support::EditingFixture;
 class EchoTest : public ::testing::Test {
  protected:
   EchoTest() {
-    for (int i = 0; i < 8; ++i) {
+    for (int i = 0; i < 20; ++i) {
       for (const Document& document : testing_support::capital_documents()) {
         prompts.push_back(document.prompt);
       }
@@ -42,7 +43,7 @@ TEST_F(EchoTest, IsWhatTheModelSaysAndOnlyWhatItEnds) {
     ++place;
     EXPECT_EQ(document.kind, "echo");
     EXPECT_TRUE(document.rehearsal);
-    EXPECT_FALSE(document.completion.empty());
+    EXPECT_NO_THROW(make_example(document, *fixture.tokenizer)) << document.completion;
   }
 }
 

@@ -139,7 +139,8 @@ TEST_F(PipelineTest, ControlCKeepsTheState) {
   int code = 0;
   {
     Program program(directory_->path(), edit("stopped", more));
-    ASSERT_TRUE(wait_for(path("stopped") + "/checkpoint/training/state.safetensors", program));
+    ASSERT_TRUE(wait_for(path("stopped") + "/checkpoint/training/state.safetensors", program))
+        << program.err();
     // While it runs, nobody else may write there.
     expect_in_use("stopped", more);
     program.send(SIGINT);
