@@ -16,10 +16,10 @@ void add_text_options(CLI::App& command, EditBatchOptions& options) {
       .add_option(
           "--augment",
           options.augment,
-          "all, none, or a list of "
-          "statement,question,inverse,reasoning,ripple,dated,rehearsal,near,echo (default: all; "
-          "none "
-          "for ft-locft and with --edits)")
+          concat(
+              "all, none, or a list of ",
+              editing::to_string(usual),
+              " (default: all; none for ft-locft and with --edits)"))
       ->group(texts);
   command
       .add_option(

@@ -4,7 +4,6 @@
 #include "core/base/json.h"
 #include "datasets/readers.h"
 #include "editing/echo.h"
-#include "editing/plan/open_questions.h"
 
 #include <algorithm>
 #include <map>
@@ -136,18 +135,14 @@ editing::EchoDocuments echo_of(
     return nullptr;
   }
   const editing::OpenQuestions open(setup.knowledge, *setup.wordings, setup.plan);
-  const std::uint64_t seed = setup.editor.seed;
-  std::vector<editing::Document> echo = editing::echo_documents(
+  return std::make_shared<const std::vector<editing::Document>>(editing::echo_documents(
       base.decoder,
       *base.tokenizer,
       base.eos,
-      open.prompts(open_question_count(setup.editor), seed),
-      seed,
-      progress);
-  std::erase_if(echo, [&](const editing::Document& document) {
-    return open.names_kept_fact(document.prompt + document.completion);
-  });
-  return std::make_shared<const std::vector<editing::Document>>(std::move(echo));
+      open,
+      open_question_count(setup.editor),
+      setup.editor.seed,
+      progress));
 }
 
 editing::EditInput edit_input(

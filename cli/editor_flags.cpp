@@ -151,7 +151,7 @@ std::string editor_help() {
       "--null-space keeps the updates of a LoRA out of the directions that a layer's inputs have\n"
       "all the time, so that facts nobody rehearsed are kept too. --anchor takes every trained\n"
       "weight a little way back to the base at each step: what the edits do not need goes home.\n"
-      "docs/results.md shows what each of them buys. ft-locft is left as published, with none.";
+      "docs/results.md has the figures. ft-locft is left as published, with none.";
   for (const editing::EditorInfo& info : editing::editors()) {
     const std::string changes = plain_prompt_changes(info.name);
     if (!changes.empty()) {

@@ -14,9 +14,11 @@ std::vector<Document> echo_documents(
     Decoder& base,
     const Tokenizer& tokenizer,
     const std::vector<std::int64_t>& eos,
-    const std::vector<std::string>& prompts,
+    const OpenQuestions& open,
+    std::size_t count,
     std::uint64_t seed,
     const ProgressCallback& progress) {
+  const std::vector<std::string> prompts = open.prompts(count, seed);
   std::vector<Tokens> ids;
   ids.reserve(prompts.size());
   for (const std::string& prompt : prompts) {
@@ -33,7 +35,8 @@ std::vector<Document> echo_documents(
     std::string text = tokenizer.decode(answers[i].tokens);
     // A poor model may answer with nothing, or with blanks: no text to learn.
     const bool says_something = text.find_first_not_of(" \t\n") != std::string::npos;
-    if (answers[i].finish == Finish::kEos && says_something) {
+    if (answers[i].finish == Finish::kEos && says_something &&
+        !open.names_kept_fact(prompts[i] + text)) {
       documents.push_back({prompts[i], std::move(text), "echo", true});
     }
   }

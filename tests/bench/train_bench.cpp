@@ -22,7 +22,7 @@ namespace {
 constexpr std::int64_t kTokens = 4096;
 constexpr std::int64_t kLabels = 5;
 
-// As edits are: most of a sequence is the prompt, lengths differ by three.
+// As edits are: most of a sequence is the prompt, lengths differ by a factor of three.
 std::vector<Tokens> edit_like_sequences() {
   return bench::sequences(kTokens, /*least=*/14, /*spread=*/29);
 }
