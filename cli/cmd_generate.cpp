@@ -1,3 +1,4 @@
+#include "cli/chat_format.h"
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
@@ -17,6 +18,8 @@ struct GenerateOptions {
   std::vector<std::string> prompts;
   std::string prompts_file;
   std::vector<std::string> stop;
+  std::string chat;
+  std::string system;
   GenerationOptions generation;
 };
 
@@ -84,10 +87,34 @@ OrderedJson result_json(
       {"finish", to_string(generation.finish)}};
 }
 
-void print_readable(const Streams& streams, const OrderedJson& document, bool quiet) {
+// Prompts as the tokenizer gets them. With a chat format its end of a turn ends an answer too.
+std::vector<Tokens> encode_prompts(
+    const GenerateOptions& options,
+    const std::vector<std::string>& prompts,
+    const Tokenizer& tokenizer,
+    GenerationOptions& generation) {
+  const ChatFormat* format = options.chat.empty() ? nullptr : &chat_format(options.chat);
+  if (format != nullptr) {
+    generation.eos.push_back(turn_end_token(*format, tokenizer));
+  }
+  std::vector<Tokens> ids;
+  for (const std::string& prompt : prompts) {
+    ids.push_back(tokenizer.encode_prompt(
+        format == nullptr ? prompt : chat_prompt(*format, options.system, prompt)));
+    ERRATA_CHECK(
+        !ids.back().empty(),
+        ErrorCode::kInvalidArgument,
+        "an empty prompt, and this model has no token to begin with");
+  }
+  return ids;
+}
+
+void print_readable(
+    const Streams& streams, const OrderedJson& document, const char* between, bool quiet) {
   std::int64_t tokens = 0;
   for (const OrderedJson& result : document["results"]) {
-    streams.out << result["prompt"].get<std::string>() << result["text"].get<std::string>() << '\n';
+    streams.out << result["prompt"].get<std::string>() << between
+                << result["text"].get<std::string>() << '\n';
     tokens += static_cast<std::int64_t>(result["tokens"].size());
   }
   if (!quiet) {
@@ -104,17 +131,10 @@ void run_generate(
   const std::vector<std::string> prompts = read_prompts(options);
   AdaptedModel adapted = load_adapted_model(model_options, common);
   const Tokenizer& tokenizer = require_tokenizer(adapted.model);
-  std::vector<Tokens> ids;
-  for (const std::string& prompt : prompts) {
-    ids.push_back(tokenizer.encode_prompt(prompt));
-    ERRATA_CHECK(
-        !ids.back().empty(),
-        ErrorCode::kInvalidArgument,
-        "an empty prompt, and this model has no token to begin with");
-  }
   GenerationOptions generation = options.generation;
   generation.seed = common.seed;
   generation.eos = adapted.model.eos;
+  const std::vector<Tokens> ids = encode_prompts(options, prompts, tokenizer, generation);
   const auto check = stop_check(tokenizer, options.stop);
   if (check) {
     generation.should_stop = [&](const Tokens& tokens) {
@@ -138,7 +158,7 @@ void run_generate(
   if (common.json) {
     print_json(streams.out, document);
   } else {
-    print_readable(streams, document, common.progress == "none");
+    print_readable(streams, document, options.chat.empty() ? "" : "\n", common.progress == "none");
   }
 }
 
@@ -156,6 +176,20 @@ void add_sampling(CLI::App& command, GenerationOptions& generation) {
   command.add_option("--top-p", generation.top_p, "Sample from the most probable that sum to this")
       ->check(CLI::Range(1e-9, 1.0))
       ->capture_default_str();
+  command
+      .add_option(
+          "--min-p",
+          generation.min_p,
+          "Leave away what is less probable than this share of the most probable")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option(
+          "--repetition-penalty",
+          generation.repetition_penalty,
+          "Above 1: tokens of prompt and text become less probable")
+      ->check(CLI::Range(0.01, 100.0))
+      ->capture_default_str();
 }
 
 } // namespace
@@ -171,10 +205,17 @@ void add_generate(CLI::App& app, const Streams& streams) {
   source->require_option(1);
   add_sampling(*command, options->generation);
   command->add_option("--stop", options->stop, "Ends a text before this string (repeatable)");
+  CLI::Option* chat =
+      command
+          ->add_option("--chat", options->chat, "Write each prompt as a user's turn in this format")
+          ->check(CLI::IsMember(chat_format_names()));
+  command->add_option("--system", options->system, "With --chat: what the model is told first")
+      ->needs(chat);
   command->footer(
       "Examples:\n"
       "  errata generate --model models/lab --prompt \"The capital of France is\"\n"
-      "  errata generate --model models/lab --prompts questions.jsonl --stop Question: --json");
+      "  errata generate --model models/lab --prompts questions.jsonl --stop Question: --json\n"
+      "  errata generate --model gemma-2-2b-it --chat gemma --prompt \"Who leads Italy?\"");
   command->callback([=] { run_generate(*options, *model, *common, streams); });
 }
 

@@ -123,7 +123,7 @@ void print_choices(std::ostream& out, const OrderedJson& choices) {
   }
 }
 
-void print_readable(std::ostream& out, const OrderedJson& result) {
+void print_score(std::ostream& out, const OrderedJson& result) {
   out << "token\tpiece\tlog p\n";
   for (std::size_t i = 0; i < result["tokens"].size(); ++i) {
     const OrderedJson piece = result["pieces"].is_null() ? OrderedJson() : result["pieces"][i];
@@ -169,7 +169,7 @@ void score(
   if (common.json) {
     print_json(streams.out, result);
   } else {
-    print_readable(streams.out, result);
+    print_score(streams.out, result);
   }
 }
 

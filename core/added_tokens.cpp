@@ -102,6 +102,11 @@ TokenizerSettings read_tokenizer_settings(const fs::path& directory) {
     settings.add_bos = fields.maybe<bool>("add_bos_token");
     settings.bos = token_text(fields, "bos_token");
     settings.eos = token_text(fields, "eos_token");
+    for (const char* name : {"bos_token", "eos_token", "unk_token", "pad_token"}) {
+      if (const auto text = token_text(fields, name)) {
+        settings.special.push_back(*text);
+      }
+    }
   }
   for (auto& [id, token] : tokens) {
     settings.added.push_back(std::move(token));

@@ -26,6 +26,7 @@ struct TokenizerSettings {
   std::optional<bool> add_bos;
   std::optional<std::string> bos;
   std::optional<std::string> eos;
+  std::vector<std::string> special; ///< texts that tokenizer_config.json gives a part to play
 };
 
 /// Reads the two files of `directory`; either may be missing. Contradictions are `kCorrupt`.

@@ -9,11 +9,35 @@ namespace errata {
 
 enum class Activation { kGeluTanh, kSilu };
 
+/// `rope_type` "llama3": only wavelengths above original_positions / high_freq_factor are divided,
+/// smoothly up to original_positions / low_freq_factor (Llama 3.1, 2407.21783).
+struct Llama3Rope {
+  double low_freq_factor = 1.0;
+  double high_freq_factor = 4.0;
+  std::int64_t original_positions = 8192; ///< original_max_position_embeddings
+
+  friend bool operator==(const Llama3Rope&, const Llama3Rope&) = default;
+};
+
+/// `rope_type` "yarn" (2309.00071, "NTK-by-parts"): frequencies of less than `beta_slow` turns over
+/// the original positions are divided, those of more than `beta_fast` are not, a ramp in between.
+struct YarnRope {
+  double beta_fast = 32.0;
+  double beta_slow = 1.0;
+  bool truncate = true; ///< the ramp's ends to whole dimensions
+  std::int64_t original_positions = 0;
+  double attention_factor = 1.0; ///< of cos and sin
+
+  friend bool operator==(const YarnRope&, const YarnRope&) = default;
+};
+
 /// Rotary position embedding of one kind of layer: theta_j = base^(-2j/h), divided by `factor`
-/// (`rope_type` "linear"; 1 for the plain form).
+/// (`rope_type` "linear"; 1 for the plain form), or as `llama3` or `yarn` say.
 struct RopeConfig {
   double base = 10000.0;
   double factor = 1.0;
+  std::optional<Llama3Rope> llama3 = std::nullopt;
+  std::optional<YarnRope> yarn = std::nullopt;
 
   friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
 };
@@ -42,9 +66,12 @@ struct DecoderConfig {
   bool norm_adds_one = false;   ///< Gemma: x * (1 + w)
   bool sandwich_norms = false;  ///< norms after attention and MLP, before the residual
   bool qk_norm = false;         ///< RMSNorm over head_dim on queries and keys, before RoPE
-  bool attention_bias = false;
+  bool attention_bias = false;  ///< on q, k and v
+  bool output_bias = false;     ///< on o_proj
+  bool mlp_bias = false;
   bool tie_word_embeddings = false;
   Activation activation = Activation::kGeluTanh;
+  std::optional<double> attention_softcap; ///< attn_logit_softcapping
   std::optional<double> final_logit_softcap;
   std::vector<LayerConfig> layers; ///< one entry a layer
 

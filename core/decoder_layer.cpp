@@ -16,13 +16,13 @@ SelfAttentionImpl::SelfAttentionImpl(const DecoderConfig& config, torch::TensorO
   const std::int64_t hidden = config.hidden_size;
   const std::int64_t queries = config.num_heads * config.head_dim;
   const std::int64_t keys = config.num_kv_heads * config.head_dim;
-  const auto linear = [&](const char* name, std::int64_t in, std::int64_t out) {
-    return register_module(name, Linear(in, out, config.attention_bias, options));
+  const auto linear = [&](const char* name, std::int64_t in, std::int64_t out, bool bias) {
+    return register_module(name, Linear(in, out, bias, options));
   };
-  q_proj = linear("q_proj", hidden, queries);
-  k_proj = linear("k_proj", hidden, keys);
-  v_proj = linear("v_proj", hidden, keys);
-  o_proj = linear("o_proj", queries, hidden);
+  q_proj = linear("q_proj", hidden, queries, config.attention_bias);
+  k_proj = linear("k_proj", hidden, keys, config.attention_bias);
+  v_proj = linear("v_proj", hidden, keys, config.attention_bias);
+  o_proj = linear("o_proj", queries, hidden, config.output_bias);
   if (config.qk_norm) {
     const auto norm = [&](const char* name) {
       return register_module(
@@ -50,7 +50,7 @@ torch::Tensor SelfAttentionImpl::forward(
 GatedMlpImpl::GatedMlpImpl(const DecoderConfig& config, torch::TensorOptions options)
     : activation_(config.activation) {
   const auto linear = [&](const char* name, std::int64_t in, std::int64_t out) {
-    return register_module(name, Linear(in, out, false, options));
+    return register_module(name, Linear(in, out, config.mlp_bias, options));
   };
   gate_proj = linear("gate_proj", config.hidden_size, config.intermediate_size);
   up_proj = linear("up_proj", config.hidden_size, config.intermediate_size);

@@ -60,7 +60,8 @@ AttentionShape attention_shape(const DecoderConfig& config, std::int64_t layer) 
       config.num_kv_heads,
       config.head_dim,
       config.query_scale,
-      config.layers[static_cast<std::size_t>(layer)].window};
+      config.layers[static_cast<std::size_t>(layer)].window,
+      config.attention_softcap.value_or(0)};
 }
 
 } // namespace errata

@@ -1,6 +1,7 @@
 #include "core/gemma3_config.h"
 
 #include "core/base/error.h"
+#include "core/config_fields.h"
 
 #include <cmath>
 #include <limits>
@@ -21,103 +22,15 @@ constexpr std::int64_t kDefaultPattern = 6;
 constexpr double kDefaultQueryScalar = 256;
 constexpr double kGlobalBase = 1'000'000;
 constexpr double kLocalBase = 10'000;
-constexpr const char* kSliding = "sliding_attention";
-constexpr const char* kFull = "full_attention";
-
-// Larger than any model, and small enough that no product of a tensor's sizes leaves 63 bits.
-constexpr std::int64_t kLargestCount = std::int64_t{1} << 30; // vocabulary, positions
-constexpr std::int64_t kLargestSize = std::int64_t{1} << 24;
-constexpr std::int64_t kLargestOfHeads = std::int64_t{1} << 16; // their number, their size
-constexpr std::int64_t kMostLayers = 10'000;
-
-std::int64_t size_field(
-    const JsonFields& config, const char* name, std::int64_t value, std::int64_t largest) {
-  ERRATA_CHECK(
-      value >= 1 && value <= largest,
-      ErrorCode::kCorrupt,
-      config.where(),
-      ": field '",
-      name,
-      "' is ",
-      value,
-      "; expected 1 to ",
-      largest);
-  return value;
-}
-
-std::int64_t required_size(const JsonFields& config, const char* name) {
-  return size_field(config, name, config.required<std::int64_t>(name), kLargestSize);
-}
-
-std::int64_t optional_size(
-    const JsonFields& config,
-    const char* name,
-    std::int64_t fallback,
-    std::int64_t largest = kLargestCount) {
-  return size_field(config, name, config.optional<std::int64_t>(name, fallback), largest);
-}
-
-double positive(const JsonFields& config, const char* name, double fallback) {
-  const double value = config.optional<double>(name, fallback);
-  ERRATA_CHECK(
-      value > 0 && std::isfinite(value),
-      ErrorCode::kCorrupt,
-      config.where(),
-      ": field '",
-      name,
-      "' is ",
-      value,
-      "; expected a positive number");
-  return value;
-}
-
-Activation parse_activation(const JsonFields& config) {
-  const char* field = config.is_null("hidden_activation") ? "hidden_act" : "hidden_activation";
-  const auto name = config.optional<std::string>(field, "gelu_pytorch_tanh");
-  // Old files say "gelu" and mean its tanh form.
-  if (name == "gelu_pytorch_tanh" || name == "gelu" || name == "gelu_new") {
-    return Activation::kGeluTanh;
-  }
-  if (name == "silu" || name == "swish") {
-    return Activation::kSilu;
-  }
-  ERRATA_FAIL(
-      ErrorCode::kUnsupported,
-      config.where(),
-      ": ",
-      field,
-      " '",
-      name,
-      "' is not supported; supported: gelu_pytorch_tanh, gelu, silu");
-}
-
-// Type and factor of one set of RoPE fields, on top of `rope`.
-void apply_rope_scaling(const JsonFields& fields, RopeConfig& rope) {
-  const auto type =
-      fields.optional<std::string>("rope_type", fields.optional<std::string>("type", "default"));
-  if (type == "linear") {
-    ERRATA_CHECK(
-        !fields.is_null("factor"),
-        ErrorCode::kCorrupt,
-        fields.where(),
-        ": linear RoPE without 'factor'");
-    rope.factor = positive(fields, "factor", 1);
-    return;
-  }
-  ERRATA_CHECK(
-      type == "default",
-      ErrorCode::kUnsupported,
-      fields.where(),
-      ": rope_type '",
-      type,
-      "' is not supported; supported: default, linear");
-  rope.factor = 1;
-}
+constexpr const char* kSliding = kSlidingLayer;
+constexpr const char* kFull = kFullLayer;
 
 RopeConfig parse_rope(
     const JsonFields& config, const char* kind, const char* base_field, double default_base) {
+  const std::int64_t positions =
+      optional_size(config, "max_position_embeddings", kDefaultPositions);
   RopeConfig rope;
-  rope.base = positive(config, base_field, default_base);
+  rope.base = positive_number(config, base_field, default_base);
   const Json* sections = config.find("rope_parameters");
   if (sections != nullptr && !sections->is_null()) {
     const JsonFields both(*sections, config.where() + ": rope_parameters");
@@ -132,55 +45,33 @@ RopeConfig parse_rope(
         "'");
     if (!both.is_null(kind)) {
       const JsonFields fields(*both.find(kind), concat(both.where(), ": ", kind));
-      rope.base = positive(fields, "rope_theta", rope.base);
-      apply_rope_scaling(fields, rope);
+      rope.base = positive_number(fields, "rope_theta", rope.base);
+      apply_rope_scaling(fields, positions, rope);
     }
   }
   // transformers 4: one scaling, for the global layers only.
   if (kind == kFull && !config.is_null("rope_scaling")) {
     apply_rope_scaling(
-        JsonFields(*config.find("rope_scaling"), config.where() + ": rope_scaling"), rope);
+        JsonFields(*config.find("rope_scaling"), config.where() + ": rope_scaling"),
+        positions,
+        rope);
   }
   return rope;
 }
 
 std::vector<bool> parse_global_layers(const JsonFields& config, std::int64_t count) {
-  std::vector<bool> global;
-  const Json* types = config.find("layer_types");
-  if (types == nullptr || types->is_null()) {
+  std::vector<bool> global = parse_layer_types(config, count);
+  if (global.empty()) {
     const std::int64_t pattern = optional_size(config, "sliding_window_pattern", kDefaultPattern);
     for (std::int64_t i = 0; i < count; ++i) {
       global.push_back((i + 1) % pattern == 0);
     }
-    return global;
-  }
-  ERRATA_CHECK(
-      types->is_array() && types->size() == static_cast<std::size_t>(count),
-      ErrorCode::kCorrupt,
-      config.where(),
-      ": 'layer_types' must list a type for each of the ",
-      count,
-      " layers");
-  for (const Json& type : *types) {
-    const bool known = type == kSliding || type == kFull;
-    ERRATA_CHECK(
-        known,
-        ErrorCode::kUnsupported,
-        config.where(),
-        ": layer type ",
-        type.dump(-1, ' ', false, Json::error_handler_t::replace),
-        " is not supported; supported: ",
-        kSliding,
-        ", ",
-        kFull);
-    global.push_back(type == kFull);
   }
   return global;
 }
 
 std::vector<LayerConfig> parse_layers(const JsonFields& config) {
-  const std::int64_t count = size_field(
-      config, "num_hidden_layers", config.required<std::int64_t>("num_hidden_layers"), kMostLayers);
+  const std::int64_t count = required_size(config, "num_hidden_layers", kMostLayers);
   const std::int64_t window = config.has("sliding_window") && config.is_null("sliding_window")
                                   ? 0
                                   : optional_size(config, "sliding_window", kDefaultWindow);
@@ -191,23 +82,6 @@ std::vector<LayerConfig> parse_layers(const JsonFields& config) {
     layers.push_back(is_global ? global : local);
   }
   return layers;
-}
-
-void refuse_features(const JsonFields& config) {
-  for (const char* name : {"attn_logit_softcapping", "quantization_config"}) {
-    ERRATA_CHECK(
-        config.is_null(name),
-        ErrorCode::kUnsupported,
-        config.where(),
-        ": '",
-        name,
-        "' is set; it is not supported for Gemma 3, expected null");
-  }
-  ERRATA_CHECK(
-      !config.optional<bool>("use_bidirectional_attention", false),
-      ErrorCode::kUnsupported,
-      config.where(),
-      ": 'use_bidirectional_attention' is not supported; expected a causal model");
 }
 
 // The layer that stands for all of its kind; all of them must be equal to be written.
@@ -227,6 +101,10 @@ std::optional<LayerConfig> layer_of_kind(const DecoderConfig& config, bool globa
 }
 
 OrderedJson rope_json(const RopeConfig& rope) {
+  ERRATA_CHECK(
+      !rope.llama3 && !rope.yarn,
+      ErrorCode::kUnsupported,
+      "writing a Gemma 3 config.json with llama3 or yarn RoPE is not supported");
   OrderedJson json{{"rope_theta", rope.base}, {"rope_type", "default"}};
   if (rope.factor != 1) {
     json["rope_type"] = "linear";
@@ -246,53 +124,36 @@ OrderedJson query_scalar_json(double query_scale) {
 } // namespace
 
 DecoderConfig parse_gemma3_text(const JsonFields& config) {
-  refuse_features(config);
+  refuse_set(
+      config, {"attn_logit_softcapping", "quantization_config", "use_bidirectional_attention"});
   DecoderConfig result;
   result.model_type = "gemma3_text";
   result.vocab_size = optional_size(config, "vocab_size", kDefaultVocabulary);
   result.hidden_size = required_size(config, "hidden_size");
   result.intermediate_size = required_size(config, "intermediate_size");
-  result.num_heads = optional_size(config, "num_attention_heads", kDefaultHeads, kLargestOfHeads);
-  result.num_kv_heads =
-      config.has("num_key_value_heads") && config.is_null("num_key_value_heads")
-          ? result.num_heads
-          : optional_size(config, "num_key_value_heads", kDefaultKvHeads, kLargestOfHeads);
-  ERRATA_CHECK(
-      result.num_heads % result.num_kv_heads == 0,
-      ErrorCode::kCorrupt,
-      config.where(),
-      ": 'num_attention_heads' ",
-      result.num_heads,
-      " is not a multiple of 'num_key_value_heads' ",
-      result.num_kv_heads);
-  result.head_dim = optional_size(config, "head_dim", kDefaultHeadDim, kLargestOfHeads);
-  ERRATA_CHECK(
-      result.head_dim % 2 == 0,
-      ErrorCode::kCorrupt,
-      config.where(),
-      ": 'head_dim' is ",
-      result.head_dim,
-      "; expected an even number (RoPE turns pairs)");
+  parse_heads(config, {kDefaultHeads, kDefaultKvHeads, kDefaultHeadDim}, result);
   result.max_positions = optional_size(config, "max_position_embeddings", kDefaultPositions);
-  result.rms_norm_eps = positive(config, "rms_norm_eps", 1e-6);
+  result.rms_norm_eps = positive_number(config, "rms_norm_eps", 1e-6);
   result.query_scale =
-      1.0 / std::sqrt(positive(config, "query_pre_attn_scalar", kDefaultQueryScalar));
+      1.0 / std::sqrt(positive_number(config, "query_pre_attn_scalar", kDefaultQueryScalar));
   result.embedding_scale = std::sqrt(static_cast<double>(result.hidden_size));
   result.norm_adds_one = true;
   result.sandwich_norms = true;
   result.qk_norm = true;
   result.attention_bias = config.optional<bool>("attention_bias", false);
+  result.output_bias = result.attention_bias;
   result.tie_word_embeddings = config.optional<bool>("tie_word_embeddings", true);
-  result.activation = parse_activation(config);
+  result.activation = parse_activation(config, "gelu_pytorch_tanh", true);
   if (!config.is_null("final_logit_softcapping")) {
-    result.final_logit_softcap = positive(config, "final_logit_softcapping", 1);
+    result.final_logit_softcap = positive_number(config, "final_logit_softcapping", 1);
   }
   result.layers = parse_layers(config);
   return result;
 }
 
 DecoderConfig parse_gemma3(const JsonFields& config) {
-  refuse_features(config);
+  refuse_set(
+      config, {"attn_logit_softcapping", "quantization_config", "use_bidirectional_attention"});
   const Json* text = config.find("text_config");
   ERRATA_CHECK(
       text != nullptr, ErrorCode::kCorrupt, config.where(), ": field 'text_config' is missing");
@@ -306,9 +167,11 @@ DecoderConfig parse_gemma3(const JsonFields& config) {
 
 OrderedJson gemma3_text_json(const DecoderConfig& config) {
   ERRATA_CHECK(
-      config.norm_adds_one && config.sandwich_norms && config.qk_norm,
+      config.norm_adds_one && config.sandwich_norms && config.qk_norm &&
+          config.output_bias == config.attention_bias && !config.mlp_bias,
       ErrorCode::kUnsupported,
-      "a Gemma 3 config.json cannot describe a decoder without (1 + w), sandwich and QK norms");
+      "a Gemma 3 config.json cannot describe a decoder without (1 + w), sandwich and QK norms, or "
+      "with biases that are not on all of q, k, v and o");
   const auto local = layer_of_kind(config, false);
   const auto global = layer_of_kind(config, true);
   const RopeConfig local_rope = local ? local->rope : RopeConfig{kLocalBase, 1};

@@ -25,6 +25,8 @@ void check_options(const GenerationOptions& options, const std::vector<Tokens>& 
   require(options.temperature >= 0, "temperature is negative");
   require(options.top_k >= 0, "top_k is negative");
   require(options.top_p > 0 && options.top_p <= 1, "top_p must be in (0, 1]");
+  require(options.min_p >= 0 && options.min_p <= 1, "min_p must be in [0, 1]");
+  require(options.repetition_penalty > 0, "repetition_penalty must be positive");
   require(options.max_batch > 0, "max_batch must be positive");
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     ERRATA_CHECK(!prompts[i].empty(), ErrorCode::kInvalidArgument, "prompt ", i, " has no tokens");
@@ -81,6 +83,7 @@ class Generator {
   void prefill(std::span<const std::size_t> group);
   void step();
   void accept(const torch::Tensor& hidden, std::vector<Row*> rows);
+  void penalise(torch::Tensor& logits, const std::vector<Row*>& rows) const;
   void take(Row& row, std::int32_t token);
   void drop_finished();
   std::vector<std::int32_t> next_tokens(const torch::Tensor& hidden, std::vector<Row*>& rows);
@@ -210,7 +213,11 @@ void Generator::step() {
 
 std::vector<std::int32_t> Generator::next_tokens(
     const torch::Tensor& hidden, std::vector<Row*>& rows) {
-  const torch::Tensor logits = model_->logits(hidden);
+  torch::Tensor logits = model_->logits(hidden);
+  if (options_.repetition_penalty != 1) {
+    logits = logits.to(torch::kCPU, torch::kFloat32).contiguous();
+    penalise(logits, rows);
+  }
   std::vector<std::int32_t> tokens(rows.size());
   if (options_.temperature == 0) {
     const torch::Tensor best = logits.argmax(-1).to(torch::kCPU);
@@ -226,6 +233,17 @@ std::vector<std::int32_t> Generator::next_tokens(
     }
   }
   return tokens;
+}
+
+void Generator::penalise(torch::Tensor& logits, const std::vector<Row*>& rows) const {
+  const auto vocab = static_cast<std::size_t>(logits.size(1));
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    Tokens seen = prompts_[rows[i]->prompt];
+    const Tokens& text = results_[rows[i]->prompt].tokens;
+    seen.insert(seen.end(), text.begin(), text.end());
+    penalise_repetition(
+        {logits.data_ptr<float>() + i * vocab, vocab}, seen, options_.repetition_penalty);
+  }
 }
 
 void Generator::accept(const torch::Tensor& hidden, std::vector<Row*> rows) {

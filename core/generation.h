@@ -22,6 +22,10 @@ struct GenerationOptions {
   double temperature = 0.0; ///< 0: greedy
   std::int64_t top_k = 0;   ///< 0: all
   double top_p = 1.0;
+  double min_p = 0.0; ///< leaves away what is less probable than this share of the most probable
+  /// Divides positive logits of tokens already in prompt or text, multiplies negative ones (CTRL,
+  /// 1909.05858); 1: off. Greedy text follows it too.
+  double repetition_penalty = 1.0;
   std::uint64_t seed = 0;        ///< of sampling; each prompt has a stream of its own
   std::vector<std::int64_t> eos; ///< ids that end a sequence; not part of the result
   /// Called with the new tokens of a sequence after each one; true ends it (`kStop`). For stop

@@ -97,13 +97,15 @@ void gate_backward(
 
 /// Causal attention of one sequence: `q`, `out` [length, heads, head_dim], `k`, `v` [length,
 /// kv_heads, head_dim]; query head h reads KV head h kv_heads / heads. A query sees itself and what
-/// is before it, `window` keys at most (0: all).
+/// is before it, `window` keys at most (0: all). With `softcap` a score s becomes
+/// softcap tanh(s / softcap) (0: it stays).
 struct Attention {
   std::int64_t heads;
   std::int64_t kv_heads;
   std::int64_t head_dim;
   std::int64_t window;
   float scale;
+  float softcap;
 };
 
 /// Floats of scratch memory for a sequence of `length`.

@@ -129,11 +129,25 @@ struct Seen {
       : first(shape.window > 0 ? std::max<std::int64_t>(0, i - shape.window + 1) : 0), end(i + 1) {}
 };
 
+// Scores to capped ones; `slopes` gets the derivatives. tanh x = 1 - 2 / (1 + e^2x).
+ERRATA_INLINE void cap_scores(float cap, std::int64_t n, float* scores, float* slopes) {
+  const float doubled = 2.0F / cap;
+#pragma omp simd
+  for (std::int64_t j = 0; j < n; ++j) {
+    const float t = 1.0F - 2.0F / (1.0F + exp_clamped(scores[j] * doubled));
+    scores[j] = cap * t;
+    slopes[j] = 1.0F - t * t;
+  }
+}
+
 // Scores to probabilities, row by row; `log_sums` gets the logarithm of what they were divided by.
 ERRATA_INLINE void softmax(
-    const Attention& shape, const Sizes& sizes, float* scores, float* log_sums) {
+    const Attention& shape, const Sizes& sizes, float* scores, float* slopes, float* log_sums) {
   for (std::int64_t i = 0; i < sizes.length; ++i) {
     float* const row = scores + i * sizes.keys;
+    if (shape.softcap > 0) {
+      cap_scores(shape.softcap, sizes.keys, row, slopes);
+    }
     const Seen seen(shape, i);
     float most = row[i];
 #pragma omp simd reduction(max : most)
@@ -163,9 +177,13 @@ ERRATA_INLINE void softmax_backward(
     const float* log_sums,
     std::int64_t log_stride,
     float* scores,
+    float* slopes,
     float* gradients) {
   for (std::int64_t i = 0; i < sizes.length; ++i) {
     float* const row = scores + i * sizes.keys;
+    if (shape.softcap > 0) {
+      cap_scores(shape.softcap, sizes.keys, row, slopes);
+    }
     float* const grad = gradients + i * sizes.keys;
     const Seen seen(shape, i);
     const float log_sum = log_sums[i * log_stride];
@@ -179,6 +197,12 @@ ERRATA_INLINE void softmax_backward(
 #pragma omp simd
     for (std::int64_t j = 0; j < sizes.keys; ++j) {
       grad[j] = row[j] * (grad[j] - mean);
+    }
+    if (shape.softcap > 0) {
+#pragma omp simd
+      for (std::int64_t j = 0; j < sizes.keys; ++j) {
+        grad[j] *= slopes[j];
+      }
     }
   }
 }
@@ -203,6 +227,7 @@ ERRATA_INLINE void forward_sequence(
   float* const keys = scratch.take(sizes.wide, sizes.keys);
   float* const scores = scratch.take(sizes.rows, sizes.keys);
   float* const sums = scratch.take(sizes.rows, 1);
+  float* const slopes = scratch.take(1, sizes.keys);
   for (std::int64_t g = 0; g < shape.kv_heads; ++g) {
     read_head(sizes, k + g * shape.head_dim, k_stride, 1.0F, head);
     transpose(sizes, head, keys);
@@ -210,7 +235,7 @@ ERRATA_INLINE void forward_sequence(
     for (std::int64_t h = g * share; h < (g + 1) * share; ++h) {
       read_head(sizes, q + h * shape.head_dim, q_stride, shape.scale, head);
       causal_products(sizes, head, keys, scores);
-      softmax(shape, sizes, scores, sums);
+      softmax(shape, sizes, scores, slopes, sums);
       causal_mix(sizes, scores, value, head);
       write_head(sizes, head, out + h * shape.head_dim, q_stride);
       if (log_sums != nullptr) {
@@ -244,6 +269,7 @@ ERRATA_INLINE void backward_sequence(
   float* const values = scratch.take(sizes.wide, sizes.keys);
   float* const scores = scratch.take(sizes.rows, sizes.keys);
   float* const changes = scratch.take(sizes.rows, sizes.keys);
+  float* const slopes = scratch.take(1, sizes.keys);
   for (std::int64_t g = 0; g < shape.kv_heads; ++g) {
     read_head(sizes, in.v + g * shape.head_dim, k_stride, 1.0F, key);
     transpose(sizes, key, values);
@@ -258,7 +284,7 @@ ERRATA_INLINE void backward_sequence(
       read_head(sizes, in.grad + h * shape.head_dim, q_stride, 1.0F, grad);
       causal_products(sizes, query, keys, scores);
       causal_products(sizes, grad, values, changes);
-      softmax_backward(shape, sizes, in.log_sums + h, shape.heads, scores, changes);
+      softmax_backward(shape, sizes, in.log_sums + h, shape.heads, scores, slopes, changes);
       add_transposed_mix(sizes, scores, grad, grad_value);
       add_transposed_mix(sizes, changes, query, grad_key);
       causal_mix(sizes, changes, key, grad_query);
@@ -276,7 +302,8 @@ ERRATA_INLINE void backward_sequence(
 
 std::int64_t attention_scratch(const Attention& shape, std::int64_t length) {
   const Sizes sizes(shape, length);
-  return 6 * sizes.rows * sizes.wide + 2 * sizes.wide * sizes.keys + 2 * sizes.rows * sizes.keys;
+  return 6 * sizes.rows * sizes.wide + 2 * sizes.wide * sizes.keys +
+         (2 * sizes.rows + 1) * sizes.keys;
 }
 
 ERRATA_CLONES void attention_forward(

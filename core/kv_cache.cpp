@@ -191,7 +191,8 @@ torch::Tensor KvCache::attend_one(
   };
   torch::Tensor scores =
       torch::bmm(q.view({batch, share, shape.head_dim}), slots(layer.keys).transpose(1, 2));
-  scores = scores.mul_(shape.scale).view({rows(), shape.heads, used});
+  cap_scores_(scores.mul_(shape.scale), shape);
+  scores = scores.view({rows(), shape.heads, used});
   // The new token sits at position `length`; in a full ring every slot is within the window.
   const auto [least, most] = std::minmax_element(lengths_.begin(), lengths_.end());
   if (*least != *most) {
@@ -238,6 +239,7 @@ torch::Tensor KvCache::attend_many(
   const torch::Tensor mask = additive(torch::cat({old_hidden, new_hidden}, 2), options_);
 
   torch::Tensor scores = torch::bmm(query, joined(layer.keys, k).transpose(1, 2)).mul_(shape.scale);
+  cap_scores_(scores, shape);
   scores = scores.view({rows(), shape.heads, steps, keys}).add_(mask.unsqueeze(1));
   const torch::Tensor weights =
       torch::softmax(scores, -1).view({rows() * shape.kv_heads, share * steps, keys});

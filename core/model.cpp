@@ -212,14 +212,20 @@ std::string hash_tensors(const WeightFiles& files) {
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const fs::path& directory, std::int64_t vocab_size) {
-  if (!fs::exists(directory / "tokenizer.model")) {
-    return nullptr;
+  std::unique_ptr<Tokenizer> tokenizer;
+  try {
+    tokenizer = Tokenizer::load(directory);
+  } catch (const Error& error) {
+    // Whoever needs text loads it again and gets the message; token ids need none.
+    if (error.code() == ErrorCode::kNotFound || error.code() == ErrorCode::kUnsupported) {
+      return nullptr;
+    }
+    throw;
   }
-  auto tokenizer = Tokenizer::load(directory);
   ERRATA_CHECK(
       tokenizer->vocab_size() <= vocab_size,
       ErrorCode::kCorrupt,
-      (directory / "tokenizer.model").string(),
+      directory.string(),
       ": the tokenizer has ",
       tokenizer->vocab_size(),
       " ids, the model only ",

@@ -31,7 +31,8 @@ SpecialIds special_ids(const fs::path& tokenizer_directory) {
   SpecialIds ids;
   if (!tokenizer_directory.empty()) {
     ids = read_special_ids(tokenizer_directory);
-    if (fs::exists(tokenizer_directory / "tokenizer.model")) {
+    if (fs::exists(tokenizer_directory / "tokenizer.model") ||
+        fs::exists(tokenizer_directory / "tokenizer.json")) {
       const auto tokenizer = Tokenizer::load(tokenizer_directory);
       if (ids.eos.empty() && tokenizer->eos() >= 0) {
         ids.eos.push_back(tokenizer->eos());

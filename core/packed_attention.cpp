@@ -122,21 +122,36 @@ torch::Tensor block_mask(
       .masked_fill_(hidden, -std::numeric_limits<double>::infinity());
 }
 
-// [n, share * queries, keys]; softmax sums in float32 whatever the dtype.
-torch::Tensor probabilities(
+// [n, share * queries, keys], and with a cap the scores that it made.
+struct Scores {
+  torch::Tensor probabilities;
+  torch::Tensor capped;
+};
+
+// Softmax sums in float32 whatever the dtype.
+Scores score_keys(
     const torch::Tensor& q,
     const torch::Tensor& k,
     const Block& block,
     std::int64_t share,
     const AttentionShape& shape) {
   const torch::Tensor mask = block_mask(block, shape.window, q.options()).repeat({share, 1});
-  const torch::Tensor scores = torch::baddbmm(mask, q, k.transpose(1, 2), 1.0, shape.scale);
-  return torch::softmax(scores, -1);
+  if (shape.softcap == 0) {
+    return {torch::softmax(torch::baddbmm(mask, q, k.transpose(1, 2), 1.0, shape.scale), -1), {}};
+  }
+  torch::Tensor scores = torch::bmm(q, k.transpose(1, 2)).mul_(shape.scale);
+  cap_scores_(scores, shape);
+  return {torch::softmax(scores + mask, -1), scores};
+}
+
+// Whether the forward pass keeps a block's probabilities for the backward pass.
+bool is_kept(const Block& block, const AttentionShape& shape) {
+  return block.whole() && shape.softcap == 0;
 }
 
 struct Attended {
   torch::Tensor out;               ///< [rows, heads, head_dim]
-  std::vector<torch::Tensor> kept; ///< probabilities of the whole blocks
+  std::vector<torch::Tensor> kept; ///< probabilities of the blocks that `is_kept` says
 };
 
 Attended attend(
@@ -150,15 +165,16 @@ Attended attend(
   result.out = torch::zeros(q.sizes(), q.options());
   for (const Block& block : blocks) {
     const BlockLayout layout(block, shape);
-    const torch::Tensor weights = probabilities(
-        layout.fold_queries(query_rows(q, block)),
-        layout.fold_keys(key_rows(k, block)),
-        block,
-        layout.share(),
-        shape);
+    const torch::Tensor weights = score_keys(
+                                      layout.fold_queries(query_rows(q, block)),
+                                      layout.fold_keys(key_rows(k, block)),
+                                      block,
+                                      layout.share(),
+                                      shape)
+                                      .probabilities;
     const torch::Tensor mixed = torch::bmm(weights, layout.fold_keys(key_rows(v, block)));
     query_rows(result.out, block).copy_(layout.unfold_queries(mixed));
-    if (keep && block.whole()) {
+    if (keep && is_kept(block, shape)) {
       result.kept.push_back(weights);
     }
   }
@@ -213,12 +229,16 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
       const torch::Tensor key = layout.fold_keys(key_rows(k, block));
       const torch::Tensor value = layout.fold_keys(key_rows(v, block));
       const torch::Tensor out = layout.fold_queries(query_rows(grad, block));
-      const torch::Tensor weights = block.whole()
-                                        ? saved[next_kept++]
-                                        : probabilities(query, key, block, layout.share(), shape);
+      const Scores scores = is_kept(block, shape)
+                                ? Scores{saved[next_kept++], {}}
+                                : score_keys(query, key, block, layout.share(), shape);
+      const torch::Tensor& weights = scores.probabilities;
       key_rows(grad_v, block).add_(layout.unfold_keys(torch::bmm(weights.transpose(1, 2), out)));
       const torch::Tensor grad_scores = torch::_softmax_backward_data(
           torch::bmm(out, value.transpose(1, 2)), weights, -1, weights.scalar_type());
+      if (shape.softcap > 0) { // d/ds of c tanh(s / c)
+        grad_scores.mul_(1.0 - (scores.capped / shape.softcap).square_());
+      }
       grad_scores.mul_(shape.scale);
       query_rows(grad_q, block).copy_(layout.unfold_queries(torch::bmm(grad_scores, key)));
       key_rows(grad_k, block)
@@ -240,6 +260,7 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
     context.saved_data["shape"] =
         std::vector<std::int64_t>{shape.heads, shape.kv_heads, shape.head_dim, shape.window};
     context.saved_data["scale"] = shape.scale;
+    context.saved_data["softcap"] = shape.softcap;
   }
 
   static std::vector<LengthGroup> saved_groups(torch::autograd::AutogradContext& context) {
@@ -253,11 +274,23 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
 
   static AttentionShape saved_shape(torch::autograd::AutogradContext& context) {
     const std::vector<std::int64_t> shape = context.saved_data["shape"].toIntVector();
-    return {shape[0], shape[1], shape[2], context.saved_data["scale"].toDouble(), shape[3]};
+    return {
+        shape[0],
+        shape[1],
+        shape[2],
+        context.saved_data["scale"].toDouble(),
+        shape[3],
+        context.saved_data["softcap"].toDouble()};
   }
 };
 
 } // namespace
+
+void cap_scores_(torch::Tensor& scores, const AttentionShape& shape) {
+  if (shape.softcap > 0) {
+    scores.div_(shape.softcap).tanh_().mul_(shape.softcap);
+  }
+}
 
 torch::Tensor packed_attention(
     const torch::Tensor& q,

@@ -14,7 +14,11 @@ struct AttentionShape {
   std::int64_t head_dim = 0;
   double scale = 1.0;      ///< factor of the scores
   std::int64_t window = 0; ///< keys a query sees, itself included; 0 for all
+  double softcap = 0;      ///< scores s become softcap tanh(s / softcap) before the mask; 0: not
 };
+
+/// Scores, already scaled, within the cap of `shape`, in place.
+void cap_scores_(torch::Tensor& scores, const AttentionShape& shape);
 
 /// Causal attention of many sequences that lie end to end, each seeing itself only. `q` is
 /// [rows, heads * head_dim] (or [rows, heads, head_dim]), `k` and `v` likewise with kv_heads; the

@@ -13,7 +13,12 @@ constexpr std::int64_t kLongest = 128;
 
 kernels::Attention kernel_shape(const AttentionShape& shape) {
   return {
-      shape.heads, shape.kv_heads, shape.head_dim, shape.window, static_cast<float>(shape.scale)};
+      shape.heads,
+      shape.kv_heads,
+      shape.head_dim,
+      shape.window,
+      static_cast<float>(shape.scale),
+      static_cast<float>(shape.softcap)};
 }
 
 struct Sequence {

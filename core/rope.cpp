@@ -84,13 +84,11 @@ void RopeTable::extend(std::int64_t limit, torch::Dtype dtype, torch::Device dev
   }
   const torch::Dtype wide = statistics_dtype(dtype);
   const auto options = torch::TensorOptions().dtype(wide);
-  const torch::Tensor exponents =
-      torch::arange(0, head_dim_, 2, options).div_(static_cast<double>(head_dim_));
-  const torch::Tensor frequencies =
-      torch::pow(config_.base, exponents).reciprocal_().div_(config_.factor);
-  const torch::Tensor angle = torch::outer(torch::arange(size, options), frequencies);
-  table_.cos = angle.cos().to(device, dtype);
-  table_.sin = angle.sin().to(device, dtype);
+  const torch::Tensor angle =
+      torch::outer(torch::arange(size, options), rope_frequencies(config_, head_dim_, wide));
+  const double scale = config_.yarn ? config_.yarn->attention_factor : 1.0;
+  table_.cos = angle.cos().mul_(scale).to(device, dtype);
+  table_.sin = angle.sin().mul_(scale).to(device, dtype);
 }
 
 RopeAngles RopeTable::angles(

@@ -11,6 +11,10 @@ struct RopeAngles {
   torch::Tensor sin;
 };
 
+/// Angle of one position's step for each pair of dimensions, [head_dim / 2]: `base^(-2j/head_dim)`,
+/// divided as `config` says.
+torch::Tensor rope_frequencies(const RopeConfig& config, std::int64_t head_dim, torch::Dtype dtype);
+
 /// cos and sin of every position for one kind of layer; computed in float32 as transformers does
 /// and extended when a longer sequence comes.
 class RopeTable {

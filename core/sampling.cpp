@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <set>
 
 namespace errata {
 namespace {
@@ -32,7 +33,7 @@ std::vector<std::int32_t> candidates(
 
 std::int32_t sample_token(
     std::span<const float> logits, const GenerationOptions& options, Random& random) {
-  const std::vector<std::int32_t> ids = candidates(logits, options);
+  std::vector<std::int32_t> ids = candidates(logits, options);
   const float highest = *std::max_element(logits.begin(), logits.end());
   std::vector<double> weights(ids.size());
   std::transform(ids.begin(), ids.end(), weights.begin(), [&](std::int32_t id) {
@@ -49,7 +50,25 @@ std::int32_t sample_token(
     }
     weights.resize(count);
   }
+  if (options.min_p > 0.0) { // the most probable one weighs 1
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+      if (weights[i] >= options.min_p) {
+        weights[kept] = weights[i];
+        ids[kept++] = ids[i];
+      }
+    }
+    weights.resize(kept);
+  }
   return ids[random.weighted(weights)];
+}
+
+void penalise_repetition(std::span<float> logits, const Tokens& seen, double penalty) {
+  const auto factor = static_cast<float>(penalty);
+  for (const std::int32_t id : std::set<std::int32_t>(seen.begin(), seen.end())) {
+    float& logit = logits[static_cast<std::size_t>(id)];
+    logit = logit > 0 ? logit / factor : logit * factor;
+  }
 }
 
 Random prompt_stream(std::uint64_t seed, std::size_t index) {

@@ -4,20 +4,16 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/hash.h"
+#include "core/token_model.h"
 
 #include <algorithm>
 #include <map>
 #include <optional>
-#include <sentencepiece_processor.h>
 
 namespace errata {
 namespace {
 
 namespace fs = std::filesystem;
-
-void check_status(const sentencepiece::util::Status& status, const char* what) {
-  ERRATA_CHECK(status.ok(), ErrorCode::kInternal, what, ": ", status.message());
-}
 
 std::string hash_files(const fs::path& directory) {
   Sha256 hash;
@@ -29,25 +25,23 @@ std::string hash_files(const fs::path& directory) {
   return hash.hex_digest();
 }
 
-fs::path model_file(const fs::path& directory) {
+// SentencePiece's own file where it is there: tokenizer.json is then a copy of it.
+std::unique_ptr<TokenModel> load_token_model(const fs::path& directory) {
   require_directory(directory, "tokenizer directory");
-  const fs::path path = directory / "tokenizer.model";
-  ERRATA_CHECK(
-      fs::exists(path) || !fs::exists(directory / "tokenizer.json"),
-      ErrorCode::kUnsupported,
-      (directory / "tokenizer.json").string(),
-      " is there but no tokenizer.model beside it; put the model's SentencePiece file there");
-  require_file(path, "tokenizer");
-  return path;
+  const fs::path json = directory / "tokenizer.json";
+  const fs::path model = directory / "tokenizer.model";
+  if (!fs::exists(model) && fs::exists(json)) {
+    return load_tokenizer_json(json);
+  }
+  require_file(model, "tokenizer");
+  return load_sentencepiece(model);
 }
 
 } // namespace
 
 struct Tokenizer::State {
-  void load_model(const fs::path& path);
   void add_tokens(const TokenizerSettings& settings, const fs::path& directory);
   std::optional<std::int32_t> id_of(const std::string& text) const;
-  bool is_own(std::int32_t id) const { return id < spm.GetPieceSize() && !renamed.contains(id); }
   void check_id(std::int32_t id) const {
     ERRATA_CHECK(
         id >= 0 && id < vocab_size,
@@ -58,10 +52,10 @@ struct Tokenizer::State {
         vocab_size);
   }
 
-  sentencepiece::SentencePieceProcessor spm;
+  std::unique_ptr<TokenModel> model;
   std::optional<AddedTokenMatcher> matcher;
   std::map<std::int32_t, AddedToken> added;
-  std::map<std::int32_t, std::string> renamed; // pieces of the model that an added token replaces
+  TokenTexts texts; // of added tokens that are not pieces of the model
   std::int64_t vocab_size = 0;
   std::int32_t bos = -1;
   std::int32_t eos = -1;
@@ -69,53 +63,48 @@ struct Tokenizer::State {
   std::string hash;
 };
 
-void Tokenizer::State::load_model(const fs::path& path) {
-  const std::string content = read_file(path);
-  const auto status =
-      content.empty() ? sentencepiece::util::Status() : spm.LoadFromSerializedProto(content);
-  ERRATA_CHECK(
-      !content.empty() && status.ok() && spm.GetPieceSize() > 0,
-      ErrorCode::kCorrupt,
-      path.string(),
-      ": not a SentencePiece model; the file is damaged or of another kind");
-  vocab_size = spm.GetPieceSize();
-  bos = spm.bos_id();
-  eos = spm.eos_id();
-}
-
 std::optional<std::int32_t> Tokenizer::State::id_of(const std::string& text) const {
   for (const auto& [id, token] : added) {
     if (token.content == text) {
       return id;
     }
   }
-  const int id = spm.PieceToId(text);
-  return spm.IdToPiece(id) == text ? std::optional<std::int32_t>(id) : std::nullopt;
+  return model->id_of(text);
 }
 
 void Tokenizer::State::add_tokens(const TokenizerSettings& settings, const fs::path& directory) {
   std::vector<AddedToken> written_out;
+  vocab_size = model->size();
   for (const AddedToken& token : settings.added) {
     added.emplace(token.id, token);
     vocab_size = std::max<std::int64_t>(vocab_size, token.id + std::int64_t{1});
-    const bool in_model = token.id < spm.GetPieceSize();
-    const bool same = in_model && spm.IdToPiece(token.id) == token.content;
-    if (in_model && !same) {
-      renamed.emplace(token.id, token.content);
+    const bool same = token.id < model->size() && model->piece(token.id) == token.content;
+    if (!same) {
+      texts.emplace(token.id, token.content);
     }
-    // The model itself splits at its own symbols; only what it would not produce is matched here.
-    if (!same || token.special) {
+    // SentencePiece splits at its own symbols; only what it would not produce is matched here.
+    if (!same || token.special || !model->splits_at_pieces()) {
       written_out.push_back(token);
     }
   }
-  for (int id = 0; id < spm.GetPieceSize() && settings.added.empty(); ++id) {
-    if (spm.IsControl(id)) {
-      const AddedToken token{id, spm.IdToPiece(id), true, false, false};
+  for (std::int32_t id = 0; id < model->size() && settings.added.empty(); ++id) {
+    if (model->is_control(id)) {
+      const AddedToken token{id, model->piece(id), true, false, false};
       added.emplace(id, token);
       written_out.push_back(token);
     }
   }
+  for (const std::string& text : settings.special) {
+    const auto id = model->splits_at_pieces() ? std::nullopt : model->id_of(text);
+    const AddedToken token{id.value_or(0), text, true, false, false};
+    if (id && added.emplace(*id, token).second) {
+      written_out.push_back(token);
+    }
+  }
   matcher.emplace(std::move(written_out));
+  const TokenModel::Ends ends = model->ends();
+  bos = ends.bos;
+  eos = ends.eos;
   for (const auto& [text, id] : {std::pair{settings.bos, &bos}, std::pair{settings.eos, &eos}}) {
     if (text) {
       const auto found = id_of(*text);
@@ -129,7 +118,7 @@ void Tokenizer::State::add_tokens(const TokenizerSettings& settings, const fs::p
       *id = *found;
     }
   }
-  add_bos = bos >= 0 && settings.add_bos.value_or(true);
+  add_bos = bos >= 0 && settings.add_bos.value_or(ends.adds_bos);
 }
 
 Tokenizer::Tokenizer() : state_(std::make_unique<State>()) {}
@@ -138,7 +127,7 @@ Tokenizer::~Tokenizer() = default;
 std::unique_ptr<Tokenizer> Tokenizer::load(const fs::path& directory) {
   auto tokenizer = std::make_unique<Tokenizer>();
   State& state = *tokenizer->state_;
-  state.load_model(model_file(directory));
+  state.model = load_token_model(directory);
   state.add_tokens(read_tokenizer_settings(directory), directory);
   state.hash = hash_files(directory);
   return tokenizer;
@@ -146,12 +135,10 @@ std::unique_ptr<Tokenizer> Tokenizer::load(const fs::path& directory) {
 
 std::vector<std::int32_t> Tokenizer::encode(std::string_view text) const {
   std::vector<std::int32_t> ids;
-  std::vector<int> part;
   for (std::size_t place = 0; place < text.size();) {
     const AddedTokenMatcher::Match match = state_->matcher->find(text, place);
     if (match.begin > place) {
-      check_status(state_->spm.Encode(text.substr(place, match.begin - place), &part), "tokenizer");
-      ids.insert(ids.end(), part.begin(), part.end());
+      state_->model->encode(text.substr(place, match.begin - place), place == 0, ids);
     }
     if (match.token != nullptr) {
       ids.push_back(match.token->id);
@@ -170,40 +157,24 @@ std::vector<std::int32_t> Tokenizer::encode_prompt(std::string_view text) const 
 }
 
 std::string Tokenizer::decode(const std::vector<std::int32_t>& ids) const {
-  std::string text;
-  std::vector<int> run;
-  const auto flush = [&] {
-    if (!run.empty()) {
-      std::string part;
-      check_status(state_->spm.Decode(run, &part), "tokenizer");
-      text += part;
-      run.clear();
-    }
-  };
+  std::vector<std::int32_t> shown;
   for (const std::int32_t id : ids) {
     state_->check_id(id);
     const auto token = state_->added.find(id);
-    if (token != state_->added.end() && token->second.special) {
-      continue;
-    }
-    if (state_->is_own(id)) {
-      run.push_back(id);
-    } else if (token != state_->added.end()) {
-      flush();
-      text += token->second.content;
+    if (token == state_->added.end() || !token->second.special) {
+      shown.push_back(id);
     }
   }
-  flush();
-  return text;
+  return state_->model->decode(shown, state_->texts);
 }
 
 std::string Tokenizer::piece(std::int32_t id) const {
   state_->check_id(id);
-  if (state_->is_own(id)) {
-    return state_->spm.IdToPiece(id);
+  const auto text = state_->texts.find(id);
+  if (text != state_->texts.end()) {
+    return text->second;
   }
-  const auto token = state_->added.find(id);
-  return token == state_->added.end() ? std::string() : token->second.content;
+  return id < state_->model->size() ? state_->model->piece(id) : std::string();
 }
 
 std::int64_t Tokenizer::vocab_size() const {

@@ -9,13 +9,14 @@
 
 namespace errata {
 
-/// Text to ids and back: a SentencePiece model with the added tokens of tokenizer.json or
-/// tokenizer_config.json (docs/formats/model.md). Safe for concurrent use.
+/// Text to ids and back: a SentencePiece model, or the BPE of a tokenizer.json, with the added
+/// tokens of tokenizer.json and tokenizer_config.json (docs/formats/model.md). Safe for concurrent
+/// use.
 class Tokenizer {
  public:
-  /// Reads `<directory>/tokenizer.model` and, where present, added and special tokens. A missing
-  /// model is `kNotFound` (`kUnsupported` where only tokenizer.json is there), a damaged file
-  /// `kCorrupt`.
+  /// Reads `<directory>/tokenizer.model`, or where there is none tokenizer.json, and added and
+  /// special tokens. Neither of them is `kNotFound`, a damaged file `kCorrupt`, a tokenizer.json
+  /// with steps that are not computed here `kUnsupported`.
   static std::unique_ptr<Tokenizer> load(const std::filesystem::path& directory);
 
   Tokenizer();

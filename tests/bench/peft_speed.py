@@ -6,8 +6,8 @@ usage: .deps/venv/bin/python tests/bench/peft_speed.py [--errata build/release/c
 Both get the same checkpoint, edits, LoRA (rank 8 on every linear layer, or on those of the last layer), batches
 of 32 edits, epochs, AdamW and dtype of the base; adapters are float32. The PEFT loop pads each batch to its longest
 edit and has labels on the targets only. Each side is a process of its own; its seconds are those of training alone,
-CPU seconds and peak memory those of the whole process. `24m` and `134m` are random Gemma 3 checkpoints with a
-vocabulary of 32,000. Prints one table row a setting; ratios above 1 are in errata's favour.
+CPU seconds and peak memory those of the whole process. `24m` and `134m` are random Llama checkpoints with a
+vocabulary of 32,000 and a head of their own. Prints one table row a setting; ratios above 1 are in errata's favour.
 """
 import argparse
 import json
@@ -22,8 +22,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 RANK, BATCH, LR = 8, 32, 1e-3
 SHAPES = {
-    "24m": dict(hidden_size=256, intermediate_size=1024, num_hidden_layers=16, num_attention_heads=4, head_dim=64),
-    "134m": dict(hidden_size=768, intermediate_size=3072, num_hidden_layers=12, num_attention_heads=12, head_dim=64),
+    "24m": dict(hidden_size=256, intermediate_size=704, num_hidden_layers=10, num_attention_heads=8,
+                num_key_value_heads=4),
+    "134m": dict(hidden_size=768, intermediate_size=2048, num_hidden_layers=12, num_attention_heads=12,
+                 num_key_value_heads=12),
 }
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -45,13 +47,12 @@ def write_edits(path, count):
 def random_checkpoint(name, directory):
     """Random weights, the lab model's tokenizer: its pieces are the first of the vocabulary."""
     import torch
-    from transformers import Gemma3ForCausalLM, Gemma3TextConfig
+    from transformers import LlamaConfig, LlamaForCausalLM
 
     torch.manual_seed(0)
-    config = Gemma3TextConfig(
-        vocab_size=32_000, num_key_value_heads=SHAPES[name]["num_attention_heads"] // 2, max_position_embeddings=512,
-        query_pre_attn_scalar=64, bos_token_id=2, eos_token_id=1, pad_token_id=0, **SHAPES[name])
-    Gemma3ForCausalLM(config).to(torch.bfloat16).save_pretrained(directory)
+    config = LlamaConfig(
+        vocab_size=32_000, max_position_embeddings=512, bos_token_id=2, eos_token_id=1, pad_token_id=0, **SHAPES[name])
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(directory)
     for file in (ROOT / "models/lab").glob("tokenizer*"):
         shutil.copy(file, directory)
 

@@ -213,6 +213,30 @@ TEST_F(ModelCommandsTest, StopsBeforeAStopString) {
   EXPECT_LE(stopped["tokens"].size(), whole["tokens"].size());
 }
 
+TEST_F(ModelCommandsTest, ChatWritesTheTurnsOfAFormat) {
+  const auto generated = [&](std::vector<std::string> rest) {
+    std::vector<std::string> arguments = {
+        "generate", "--model", model(), "--max-new-tokens", "8", "--json", "--prompt"};
+    arguments.insert(arguments.end(), rest.begin(), rest.end());
+    return run(arguments).json()["results"][0];
+  };
+  const Json chat = generated({"Where is Norra?", "--chat", "gemma", "--system", "Be short."});
+  const Json written = generated(
+      {"<start_of_turn>user\nBe short.\n\nWhere is Norra?<end_of_turn>\n<start_of_turn>model\n"});
+  EXPECT_EQ(chat["tokens"], written["tokens"]);
+  EXPECT_EQ(chat["prompt"], "Where is Norra?");
+  EXPECT_NE(chat["tokens"], generated({"Where is Norra?"})["tokens"]);
+  // A tokenizer without the format's tokens is of another family.
+  expect_failure(
+      {"generate", "--model", model(), "--prompt", "x", "--chat", "qwen"},
+      2,
+      {"--chat qwen", "<|im_end|>"});
+  expect_failure(
+      {"generate", "--model", model(), "--prompt", "x", "--system", "y"},
+      2,
+      {"--system", "--chat"});
+}
+
 TEST_F(ModelCommandsTest, EndsAtEos) {
   // With every id an end token, nothing is generated.
   const auto target = copy();

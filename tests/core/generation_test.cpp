@@ -7,6 +7,8 @@
 
 #include <gtest/gtest.h>
 
+#include <set>
+
 namespace errata {
 namespace {
 
@@ -101,6 +103,21 @@ TEST(GenerationTest, StopsWhereAsked) {
   EXPECT_EQ(stopped[0].finish, Finish::kStop);
   options.max_new_tokens = 0;
   EXPECT_TRUE(generate(model, {{1}}, options)[0].tokens.empty());
+}
+
+TEST(GenerationTest, AStrongRepetitionPenaltyRepeatsNothing) {
+  Decoder model = random_decoder(tiny_gemma3());
+  GenerationOptions options;
+  options.max_new_tokens = 12;
+  options.repetition_penalty = 1e6;
+  const std::vector<Tokens> prompts = {{3, 5, 3}, {7}};
+  const auto results = generate(model, prompts, options);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    std::set<std::int32_t> seen(prompts[i].begin(), prompts[i].end());
+    for (const std::int32_t token : results[i].tokens) {
+      EXPECT_TRUE(seen.insert(token).second) << token;
+    }
+  }
 }
 
 TEST(GenerationTest, ReportsEveryDistinctPrompt) {

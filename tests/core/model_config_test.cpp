@@ -113,7 +113,10 @@ TEST(ModelConfigTest, NamesWhatIsNotSupported) {
   const ErrorCode code = ErrorCode::kUnsupported;
   expect_bad(code, R"({"model_type": "mamba"})", {"'mamba'", "gemma3_text"});
   expect_bad(code, R"({"hidden_activation": "relu"})", {"'relu'", "gelu_pytorch_tanh"});
-  expect_bad(code, R"({"rope_scaling": {"rope_type": "yarn", "factor": 2}})", {"'yarn'", "linear"});
+  expect_bad(
+      code,
+      R"({"rope_scaling": {"rope_type": "longrope", "factor": 2}})",
+      {"'longrope'", "linear"});
   expect_bad(
       code,
       R"({"rope_parameters": {"full_attention": {"rope_type": "dynamic", "factor": 2}}})",

@@ -271,7 +271,7 @@ TEST_F(ModelTest, RefusesATokenizerWithMoreIdsThanTheModel) {
   TokenizerTrainingOptions options;
   options.vocab_size = 300;
   train_tokenizer(texts, options, directory_.path());
-  expect_refused(ErrorCode::kCorrupt, {"tokenizer.model", "300", "61"});
+  expect_refused(ErrorCode::kCorrupt, {"tokenizer", "300", "61"});
 }
 
 TEST_F(ModelTest, NamesWhatIsMissing) {

@@ -63,6 +63,13 @@ TEST_F(ShortAttentionTest, WindowFollowsFloat64) {
   }
 }
 
+TEST_F(ShortAttentionTest, SoftCapFollowsFloat64) {
+  for (const torch::Dtype dtype : kShortDtypes) {
+    expect_follows(groups_of({{2, 1}, {3, 19}, {2, 40}}), {4, 2, 24, 0.3, 0, 1.5}, dtype);
+    expect_follows(groups_of({{2, 33}}), {2, 1, 8, 1.0, 7, 0.8}, dtype);
+  }
+}
+
 // Scores far apart: the softmax subtracts the largest, and what is hidden may be larger still.
 TEST_F(ShortAttentionTest, LargeScoresStayFinite) {
   const AttentionShape shape{1, 1, 4, 1.0, 0};

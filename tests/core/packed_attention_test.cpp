@@ -40,8 +40,11 @@ torch::Tensor by_definition(
     const auto head = [&](const torch::Tensor& x, std::int64_t index) {
       return x.narrow(1, index * shape.head_dim, shape.head_dim);
     };
-    const torch::Tensor scores = (head(q, h).matmul(head(k, g).t()) * shape.scale)
-                                     .masked_fill(hidden, -std::numeric_limits<double>::infinity());
+    torch::Tensor scores = head(q, h).matmul(head(k, g).t()) * shape.scale;
+    if (shape.softcap > 0) {
+      scores = torch::tanh(scores / shape.softcap) * shape.softcap;
+    }
+    scores = scores.masked_fill(hidden, -std::numeric_limits<double>::infinity());
     heads.push_back(torch::softmax(scores, 1).matmul(head(v, g)));
   }
   return torch::cat(heads, 1);
@@ -109,6 +112,16 @@ TEST_F(PackedAttentionTest, LongSequences) {
   for (const std::int64_t window : {0, 7, 300}) {
     expect_same({{0, 1, 5}, {5, 2, 600}}, {2, 1, 4, 0.5, window});
   }
+}
+
+TEST_F(PackedAttentionTest, SoftCap) {
+  expect_same({{0, 3, 1}, {3, 2, 5}, {13, 1, 17}}, {6, 2, 4, 0.5, 3, 1.2});
+  expect_same({{0, 1, 5}, {5, 2, 600}}, {2, 1, 4, 0.5, 0, 0.7});
+  const AttentionShape shape{4, 2, 3, 0.6, 0, 0.9};
+  const Inputs in(7, shape);
+  const std::vector<LengthGroup> groups = {{0, 1, 3}, {3, 1, 4}};
+  expect_gradients(
+      [&] { return packed_attention(in.q, in.k, in.v, groups, shape); }, {in.q, in.k, in.v});
 }
 
 TEST_F(PackedAttentionTest, BfloatFollowsFloat) {

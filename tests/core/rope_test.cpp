@@ -5,6 +5,9 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+#include <vector>
+
 namespace errata {
 namespace {
 
@@ -24,6 +27,44 @@ TEST_F(RopeTest, RotatesHalvesByHand) {
   EXPECT_NEAR(y[1][0][2].item<double>(), 3 * std::cos(1.5) + std::sin(1.5), 1e-12);
   EXPECT_NEAR(y[1][0][1].item<double>(), 2 * std::cos(slow) - 4 * std::sin(slow), 1e-12);
   EXPECT_NEAR(y[1][0][3].item<double>(), 4 * std::cos(slow) + 2 * std::sin(slow), 1e-12);
+}
+
+std::vector<double> ratios(const RopeConfig& scaled, std::int64_t head_dim) {
+  const torch::Tensor ratio = rope_frequencies(scaled, head_dim, torch::kFloat64) /
+                              rope_frequencies({scaled.base}, head_dim, torch::kFloat64);
+  return {ratio.data_ptr<double>(), ratio.data_ptr<double>() + ratio.numel()};
+}
+
+// Llama 3.1's own numbers: pair j of 64 has wavelength 2 pi 500000^(j/64); those below 2048 stay,
+// those above 8192 are divided by 8, and 5000 lies in between.
+TEST_F(RopeTest, Llama3DividesLongWavelengths) {
+  RopeConfig rope{500'000.0, 8.0};
+  rope.llama3 = Llama3Rope{};
+  const std::vector<double> ratio = ratios(rope, 128);
+  EXPECT_DOUBLE_EQ(ratio[0], 1.0);
+  EXPECT_DOUBLE_EQ(ratio[28], 1.0);     // 1955 positions
+  EXPECT_DOUBLE_EQ(ratio[35], 1.0 / 8); // 8216
+  const double wavelength = 2 * M_PI * std::pow(500'000.0, 32.0 / 64);
+  const double kept = (8192 / wavelength - 1) / 3;
+  EXPECT_NEAR(ratio[32], (1 - kept) / 8 + kept, 1e-12);
+  EXPECT_DOUBLE_EQ(ratio[63], 1.0 / 8);
+}
+
+TEST_F(RopeTest, YarnDividesSlowPairsAndScalesBothParts) {
+  RopeConfig rope{10'000.0, 4.0};
+  rope.yarn = YarnRope{32, 1, false, 4096, 1.25};
+  const std::vector<double> ratio = ratios(rope, 128);
+  EXPECT_DOUBLE_EQ(ratio[0], 1.0);
+  EXPECT_DOUBLE_EQ(ratio[63], 0.25);
+  // In the middle of the ramp between the pairs of 32 turns and of one.
+  const auto pair_of = [](double turns) {
+    return 64 * std::log(4096 / (turns * 2 * M_PI)) / std::log(10'000.0);
+  };
+  const double share = (30 - pair_of(32)) / (pair_of(1) - pair_of(32));
+  EXPECT_NEAR(ratio[30], share / 4 + 1 - share, 1e-12);
+  const torch::Tensor first = torch::tensor({std::int64_t{0}});
+  RopeTable table(rope, 8);
+  EXPECT_EQ(table.angles(first, 1, torch::kFloat64).cos[0][0].item<double>(), 1.25);
 }
 
 TEST_F(RopeTest, GradientsMatchDifferences) {

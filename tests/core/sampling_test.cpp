@@ -64,6 +64,27 @@ TEST(SamplingTest, TopPKeepsTheShortestRunThatReachesIt) {
   EXPECT_EQ(shares(kLogits, options).size(), 1U);
 }
 
+TEST(SamplingTest, MinPIsAShareOfTheMostProbable) {
+  GenerationOptions options;
+  options.temperature = 1.0;
+  options.min_p = 0.6; // 0.24: 0.4 and 0.3 stay
+  auto found = shares(kLogits, options);
+  EXPECT_EQ(found.size(), 2U);
+  EXPECT_NEAR(found[2], 3.0 / 7.0, 0.01);
+  options.min_p = 1.0;
+  EXPECT_EQ(shares(kLogits, options).size(), 1U);
+  options.min_p = 0.4; // 0.16: and 0.2, unless it is cut before
+  EXPECT_EQ(shares(kLogits, options).size(), 3U);
+  options.top_k = 2;
+  EXPECT_EQ(shares(kLogits, options).size(), 2U);
+}
+
+TEST(SamplingTest, RepetitionIsPenalisedOnceAndOnBothSidesOfZero) {
+  std::vector<float> logits = {2.0F, -2.0F, 1.0F};
+  penalise_repetition(logits, {1, 0, 0}, 2.0);
+  EXPECT_EQ(logits, (std::vector<float>{1.0F, -4.0F, 1.0F}));
+}
+
 TEST(SamplingTest, StreamsDiffer) {
   EXPECT_EQ(prompt_stream(1, 2).bits(), prompt_stream(1, 2).bits());
   EXPECT_NE(prompt_stream(1, 2).bits(), prompt_stream(1, 3).bits());

@@ -191,7 +191,7 @@ TEST_F(TokenizerTest, NamesWhatIsWrong) {
   expect_error(ErrorCode::kNotFound, {"tokenizer.model"}, load);
   expect_error(ErrorCode::kNotFound, {"nowhere"}, [&] { Tokenizer::load(target / "nowhere"); });
   write_file(target / "tokenizer.json", "{}");
-  expect_error(ErrorCode::kUnsupported, {"tokenizer.json", "tokenizer.model"}, load);
+  expect_error(ErrorCode::kCorrupt, {"tokenizer.json", "model"}, load);
   const std::string model = read_file(*directory_ / "tokenizer.model");
   for (const std::string& damaged :
        {std::string(), std::string("not a model"), model.substr(0, model.size() / 2)}) {

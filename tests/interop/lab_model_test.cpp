@@ -38,7 +38,7 @@ TEST(LabModelInteropTest, TokensAndLogprobsAreThoseOfTransformers) {
     sequences.push_back(lab.tokenizer->encode_prompt(kTexts[i]));
     EXPECT_EQ(sequences.back(), tokens.at("texts")[i].at("ids").get<Tokens>()) << kTexts[i];
   }
-  const Json expected = judge(concat("gemma3_reference.py score ", kLab), sequences);
+  const Json expected = judge(concat("families_reference.py score ", kLab), sequences);
   const auto scores =
       score_tokens(lab.decoder, sequences, std::vector<std::int64_t>(sequences.size(), 1));
   ASSERT_EQ(scores.size(), expected.size());

@@ -1,10 +1,11 @@
 // Ids and texts against sentencepiece (models of other programs) and transformers (models that
-// errata trains).
+// errata trains, and a tokenizer.json of each style that published models have).
 
 #include "core/tokenizer.h"
 
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/generation.h"
 #include "core/model.h"
 #include "core/tokenizer_training.h"
 #include "tests/interop/judge.h"
@@ -90,6 +91,72 @@ TEST_F(TokenizerInteropTest, SentencepieceAgrees) {
       EXPECT_EQ(tokenizer->decode(ids), expected[i]["text"].get<std::string>()) << texts[i];
     }
   }
+}
+
+// 10,000 lines and what usually goes wrong, in the styles of GPT-2, Llama 2 and 3, Qwen and others.
+TEST_F(TokenizerInteropTest, TransformersAgreesOnTokenizerJson) {
+  std::vector<std::string> texts = kAwkward;
+  if (!data_.empty()) {
+    const auto lines = shared_lines(data_, 10'000);
+    texts.insert(texts.end(), lines.begin(), lines.end());
+  }
+  for (int i = 0; i < 100; ++i) {
+    texts.push_back(concat("Since ", 1700 + i, " the river of Zemlya has flowed to Norra."));
+  }
+  std::string longest;
+  while (longest.size() < 1'000'000) {
+    longest += texts[longest.size() % texts.size()] + "  \n";
+  }
+  texts.push_back(longest);
+  texts.insert(
+      texts.end(),
+      {"a<|endoftext|>b",
+       "<s>x</s> y",
+       "  <tool> z",
+       "<|im_start|>user\nhi<|im_end|>\n",
+       "<|begin_of_text|> <|eot_id|>",
+       "e\xCC\x81 \xC3\xA9 \xEF\xAC\x81",
+       "I'LL we'Ve \xC5\xBFs 'S",
+       "x\r\n\r\n  y \t z",
+       "12345678901234",
+       std::string("nul\0byte\x01\x7F", 10),
+       "\xE1\xA0\x8E mongolian \xC2\x85 next line \xE3\x80\x80 wide"});
+  const auto styles = directory_ / "styles";
+  std::filesystem::create_directories(styles);
+  const Json expected = judge("bpe_reference.py " + styles.string(), texts);
+  ASSERT_EQ(expected.size(), 6U);
+  for (const auto& style : expected.items()) {
+    const auto tokenizer = Tokenizer::load(styles / style.key());
+    ASSERT_EQ(style.value().size(), texts.size());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const Json& wanted = style.value()[i];
+      const auto ids = tokenizer->encode_prompt(texts[i]);
+      const std::string shown = texts[i].substr(0, 200);
+      ASSERT_EQ(ids, wanted["ids"].get<std::vector<std::int32_t>>())
+          << style.key() << ": " << shown;
+      ASSERT_EQ(tokenizer->decode(ids), wanted["text"].get<std::string>())
+          << style.key() << ": " << shown;
+    }
+  }
+}
+
+const std::string kBeginning =
+    "Once upon a time, there was a little girl named Lily. She loved to play outside in the park.";
+
+// A trained Llama and its tokenizer.json: greedy text as its author published it.
+TEST_F(TokenizerInteropTest, StoriesBeginAsPublished) {
+  if (data_.empty()) {
+    GTEST_SKIP() << "ERRATA_DATA_DIR is not set";
+  }
+  LoadOptions load;
+  load.dtype = torch::kFloat32;
+  Model stories = load_model(data_ / "stories260k" / "hf", load);
+  ASSERT_TRUE(stories.tokenizer);
+  GenerationOptions options;
+  options.max_new_tokens = 40;
+  const auto story = generate(stories.decoder, {{stories.tokenizer->bos()}}, options).at(0);
+  const std::string text = stories.tokenizer->decode(story.tokens);
+  EXPECT_EQ(text.substr(text.find_first_not_of(' ')).substr(0, kBeginning.size()), kBeginning);
 }
 
 // A directory as `pretrain` makes it: transformers finds the class, the special tokens and the ids.

@@ -44,6 +44,7 @@ inline DecoderConfig tiny_llama() {
   config.sandwich_norms = false;
   config.qk_norm = false;
   config.attention_bias = true;
+  config.output_bias = true;
   config.tie_word_embeddings = false;
   config.activation = Activation::kSilu;
   config.final_logit_softcap = 2.0;

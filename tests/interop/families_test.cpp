@@ -1,6 +1,6 @@
-// Random Gemma 3 checkpoints of odd shapes against transformers (gemma3_reference.py), by every
-// route a log-probability can take. Tolerance 1e-4 in float32: both sum some hundred products in
-// another order.
+// Random checkpoints of odd shapes of each family against transformers (families_reference.py), by
+// every route a log-probability can take. Tolerance 1e-4 in float32: both sum some hundred products
+// in another order.
 
 #include "cli/command.h"
 #include "core/base/files.h"
@@ -14,6 +14,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <memory>
 #include <sstream>
 
 namespace errata {
@@ -26,29 +27,27 @@ using testing_support::TemporaryDirectory;
 using Logprobs = std::vector<std::vector<double>>;
 
 constexpr double kTolerance = 1e-4;
-constexpr const char* kScript = ERRATA_SOURCE_DIR "/tests/interop/gemma3_reference.py";
+constexpr const char* kScript = ERRATA_SOURCE_DIR "/tests/interop/families_reference.py";
 
 struct Reference {
   std::vector<Tokens> sequences;
   Logprobs logprobs;
-  std::vector<Tokens> greedy;
+  Logprobs bfloat16;
+  std::vector<Tokens> greedy; ///< of the first sequences
 };
 
-class Gemma3InteropTest : public testing::TestWithParam<const char*> {
+class FamiliesInteropTest : public testing::TestWithParam<const char*> {
  protected:
+  // Made once for all suites.
   static void SetUpTestSuite() {
-    if (!std::filesystem::exists(python())) {
+    if (reference_ != nullptr || !std::filesystem::exists(python())) {
       return;
     }
-    directory_ = new TemporaryDirectory();
+    directory_ = std::make_unique<TemporaryDirectory>();
     const auto [status, output] = run_shell(
         concat(python().string(), " ", kScript, " make ", directory_->path().string(), " 2>&1"));
     ASSERT_EQ(status, 0) << output;
-    reference_ = new Json(read_json(*directory_ / "reference.json"));
-  }
-  static void TearDownTestSuite() {
-    delete reference_;
-    delete directory_;
+    reference_ = std::make_unique<Json>(read_json(*directory_ / "reference.json"));
   }
   void SetUp() override {
     if (reference_ == nullptr) {
@@ -59,17 +58,20 @@ class Gemma3InteropTest : public testing::TestWithParam<const char*> {
   static std::filesystem::path path() { return *directory_ / GetParam(); }
   static Reference expected() {
     const Json& json = reference_->at(GetParam());
-    return {json["sequences"], json["logprobs"], json["greedy"]};
+    return {json["sequences"], json["logprobs"], json["bfloat16"], json["greedy"]};
   }
-  static Model load() {
+  static Model load(torch::Dtype dtype = torch::kFloat32) {
     LoadOptions options;
-    options.dtype = torch::kFloat32;
+    options.dtype = dtype;
     return load_model(path(), options);
   }
 
-  static inline TemporaryDirectory* directory_ = nullptr;
-  static inline Json* reference_ = nullptr;
+  static inline std::unique_ptr<TemporaryDirectory> directory_;
+  static inline std::unique_ptr<Json> reference_;
 };
+
+/// Families that are written from a decoder.
+class SavingInteropTest : public FamiliesInteropTest {};
 
 void expect_near(const std::vector<double>& actual, const std::vector<double>& expected) {
   ASSERT_EQ(actual.size(), expected.size());
@@ -88,7 +90,7 @@ std::vector<double> logprobs_of(Decoder& decoder, const torch::Tensor& hidden, c
   return result;
 }
 
-TEST_P(Gemma3InteropTest, ScoreCommandAlone) {
+TEST_P(FamiliesInteropTest, ScoreCommandAlone) {
   const Reference reference = expected();
   for (std::size_t i = 0; i < reference.sequences.size(); ++i) {
     std::string list;
@@ -129,21 +131,50 @@ TEST_P(Gemma3InteropTest, ScoreCommandAlone) {
   }
 }
 
-TEST_P(Gemma3InteropTest, PackedWithOthers) {
+// Each sequence in one batch with the others.
+Logprobs packed_logprobs(Model& model, const std::vector<Tokens>& sequences) {
+  const auto scores = score_tokens(
+      model.decoder, sequences, std::vector<std::int64_t>(sequences.size(), 1));
+  Logprobs logprobs;
+  for (const auto& tokens : scores) {
+    std::vector<double>& values = logprobs.emplace_back();
+    for (const TokenScore& score : tokens) {
+      values.push_back(score.logprob);
+    }
+  }
+  return logprobs;
+}
+
+TEST_P(FamiliesInteropTest, PackedWithOthers) {
   const Reference reference = expected();
   Model model = load();
-  const auto scores = score_tokens(
-      model.decoder, reference.sequences, std::vector<std::int64_t>(reference.sequences.size(), 1));
-  for (std::size_t i = 0; i < scores.size(); ++i) {
-    std::vector<double> actual;
-    for (const TokenScore& score : scores[i]) {
-      actual.push_back(score.logprob);
-    }
-    expect_near(actual, reference.logprobs[i]);
+  const Logprobs actual = packed_logprobs(model, reference.sequences);
+  for (std::size_t i = 0; i < actual.size(); ++i) {
+    expect_near(actual[i], reference.logprobs[i]);
   }
 }
 
-TEST_P(Gemma3InteropTest, ThroughTheCache) {
+double mean_distance(const Logprobs& a, const Logprobs& b) {
+  double sum = 0;
+  double count = 0;
+  for (std::size_t i = 0; i < a.size(); ++i) {
+    for (std::size_t k = 0; k < a[i].size(); ++k, ++count) {
+      sum += std::abs(a[i][k] - b[i][k]);
+    }
+  }
+  return sum / count;
+}
+
+// bfloat16 is as near to float32 as transformers' bfloat16 is; a tenth for the luck of rounding.
+TEST_P(FamiliesInteropTest, HalfPrecisionIsNoWorse) {
+  const Reference reference = expected();
+  Model model = load(torch::kBFloat16);
+  const double ours =
+      mean_distance(packed_logprobs(model, reference.sequences), reference.logprobs);
+  EXPECT_LE(ours, 1.1 * mean_distance(reference.bfloat16, reference.logprobs));
+}
+
+TEST_P(FamiliesInteropTest, ThroughTheCache) {
   const Reference reference = expected();
   Model model = load();
   const torch::NoGradGuard no_grad;
@@ -167,37 +198,70 @@ TEST_P(Gemma3InteropTest, ThroughTheCache) {
   }
 }
 
-TEST_P(Gemma3InteropTest, GreedyContinuation) {
+TEST_P(FamiliesInteropTest, GreedyContinuation) {
   const Reference reference = expected();
   Model model = load();
   GenerationOptions options;
   options.max_new_tokens = 12;
-  const auto generations = generate(model.decoder, reference.sequences, options);
-  ASSERT_EQ(generations.size(), reference.greedy.size());
+  const std::vector<Tokens> prompts(
+      reference.sequences.begin(),
+      reference.sequences.begin() + static_cast<std::ptrdiff_t>(reference.greedy.size()));
+  const auto generations = generate(model.decoder, prompts, options);
   for (std::size_t i = 0; i < generations.size(); ++i) {
     EXPECT_EQ(generations[i].tokens, reference.greedy[i]) << "sequence " << i;
     EXPECT_EQ(generations[i].finish, Finish::kLength);
   }
 }
 
-TEST_P(Gemma3InteropTest, TransformersLoadsWhatIsSaved) {
+TEST_P(SavingInteropTest, TransformersLoadsWhatIsSaved) {
   const Reference reference = expected();
   const Model model = load();
   const TemporaryDirectory target;
   save_model(target / "saved", model.decoder, model.file_dtype, {}, 40'000);
   const Logprobs actual =
-      judge("gemma3_reference.py score " + (target / "saved").string(), reference.sequences);
+      judge("families_reference.py score " + (target / "saved").string(), reference.sequences);
   ASSERT_EQ(actual.size(), reference.logprobs.size());
   for (std::size_t i = 0; i < actual.size(); ++i) {
     expect_near(actual[i], reference.logprobs[i]);
   }
 }
 
+constexpr auto kName = [](const auto& name) { return std::string(name.param); };
+
 INSTANTIATE_TEST_SUITE_P(
     Checkpoints,
-    Gemma3InteropTest,
-    testing::Values("grouped", "old", "untied", "narrow"),
-    [](const auto& name) { return std::string(name.param); });
+    FamiliesInteropTest,
+    testing::Values(
+        "gemma3_grouped",
+        "gemma3_old",
+        "gemma3_untied",
+        "gemma3_narrow",
+        "gemma_wide",
+        "gemma_bias",
+        "gemma_untied",
+        "gemma2_grouped",
+        "gemma2_plain",
+        "gemma2_types",
+        "llama_grouped",
+        "llama_tied",
+        "llama_biases",
+        "llama_old",
+        "mistral_window",
+        "mistral_whole",
+        "mistral_theta",
+        "qwen2_tied",
+        "qwen2_window",
+        "qwen2_yarn",
+        "qwen3_grouped",
+        "qwen3_window",
+        "qwen3_bias"),
+    kName);
+
+INSTANTIATE_TEST_SUITE_P(
+    Checkpoints,
+    SavingInteropTest,
+    testing::Values("gemma3_grouped", "gemma3_old", "gemma3_untied", "gemma3_narrow"),
+    kName);
 
 } // namespace
 } // namespace errata

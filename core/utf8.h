@@ -1,0 +1,22 @@
+#pragma once
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+
+namespace errata {
+
+/// Bytes of the character that begins `text`: 1 to 4, or 0 where no valid one begins.
+std::size_t utf8_length(std::string_view text);
+
+/// Whether all of `text` is UTF-8.
+bool is_utf8(std::string_view text);
+
+/// Each longest beginning of a character that breaks off, and each byte that begins none, becomes
+/// U+FFFD (Unicode 15, table 3-8, as Rust and Python do it).
+std::string to_utf8(std::string_view text);
+
+/// Appends the character.
+void append_utf8(char32_t character, std::string& text);
+
+} // namespace errata
