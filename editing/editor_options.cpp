@@ -39,7 +39,7 @@ void use_ft(EditorOptions& options) {
   options.lr = 1.5e-3;
   options.anchor = 0.004;
   options.null_space = 0;
-  options.steps = 600;
+  options.steps = 900;
 }
 
 // 2509.22072: the value of this method is its loop, so nothing is added to it.

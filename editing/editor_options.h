@@ -28,13 +28,13 @@ struct EditorOptions {
   std::int64_t delta_rank = 0;
 
   // How.
-  std::int64_t steps = 900; ///< exactly one of steps and epochs is positive
+  std::int64_t steps = 1000; ///< exactly one of steps and epochs is positive
   std::int64_t epochs = 0;
   std::int64_t batch_tokens = 4096;
   std::int64_t batch_size = 0; ///< examples a step, instead of tokens; with epochs
   std::int64_t micro_tokens = 4096;
   OptimizerKind optimizer = OptimizerKind::kMuon;
-  double lr = 7e-3;
+  double lr = 6.5e-3;
   double weight_decay = 0;
   std::int64_t warmup = 20;
   Schedule schedule = Schedule::kLinear;

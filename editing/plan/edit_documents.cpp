@@ -134,7 +134,7 @@ class EditMixture {
         inverse,
         words_,
         &Wordings::step_document);
-    add_chains(group, "rehearsal.chain", plan_.rehearsal_chains, 1.3, 0.4);
+    add_chains(group, "rehearsal.chain", plan_.rehearsal_chains, 1.3, 1.0);
   }
 
   void add_near(DocumentGroup& group) {
@@ -192,7 +192,7 @@ class EditMixture {
   DocumentGroup ripple_group() {
     DocumentGroup group(false);
     if (options_.ripple) {
-      add_chains(group, "ripple", plan_.ripple_chains, 1.0, 0.4);
+      add_chains(group, "ripple", plan_.ripple_chains, 1.0, 1.4);
     }
     return group;
   }
@@ -244,12 +244,12 @@ class EditMixture {
     }
     const std::vector<HistoryItem>& items = plan_.history;
     group.add_maker(
-        "dated.statement", 0.3, [deck = deck, &items, &words = words_](Random& random) mutable {
+        "dated.statement", 0.35, [deck = deck, &items, &words = words_](Random& random) mutable {
           const HistoryItem& item = items[deck.draw(random)];
           return words.dated_statement_document(item.fact, item.year, random);
         });
     group.add_maker(
-        "dated.question", 0.7, [deck = deck, &items, &words = words_](Random& random) mutable {
+        "dated.question", 0.8, [deck = deck, &items, &words = words_](Random& random) mutable {
           const HistoryItem& item = items[deck.draw(random)];
           return words.dated_question_document(item.fact, item.year, random);
         });
