@@ -2,6 +2,7 @@
 #include "cli/command.h"
 #include "cli/model_options.h"
 #include "cli/output.h"
+#include "cli/text_stream.h"
 #include "core/base/json.h"
 #include "core/generation.h"
 
@@ -20,6 +21,7 @@ struct GenerateOptions {
   std::vector<std::string> stop;
   std::string chat;
   std::string system;
+  bool stream = false;
   GenerationOptions generation;
 };
 
@@ -109,18 +111,33 @@ std::vector<Tokens> encode_prompts(
   return ids;
 }
 
-void print_readable(
-    const Streams& streams, const OrderedJson& document, const char* between, bool quiet) {
-  std::int64_t tokens = 0;
+void print_texts(std::ostream& out, const OrderedJson& document, const char* between) {
   for (const OrderedJson& result : document["results"]) {
-    streams.out << result["prompt"].get<std::string>() << between
-                << result["text"].get<std::string>() << '\n';
-    tokens += static_cast<std::int64_t>(result["tokens"].size());
+    out << result["prompt"].get<std::string>() << between << result["text"].get<std::string>()
+        << '\n';
   }
-  if (!quiet) {
-    streams.err << tokens << " tokens, " << document["tokens_per_second"].get<double>()
-                << " tokens/s\n";
+}
+
+// With --stream: the prompt is shown, and then the text as it comes.
+std::unique_ptr<TextStream> make_stream(
+    const GenerateOptions& options,
+    const std::vector<std::string>& prompts,
+    const CommonOptions& common,
+    const Streams& streams,
+    const char* between) {
+  if (!options.stream) {
+    return nullptr;
   }
+  ERRATA_CHECK(
+      prompts.size() == 1 && !common.json,
+      ErrorCode::kInvalidArgument,
+      "--stream shows one text as it comes; give it one prompt, and not --json");
+  std::size_t longest = 0;
+  for (const std::string& stop : options.stop) {
+    longest = std::max(longest, stop.size());
+  }
+  streams.out << prompts.front() << between << std::flush;
+  return std::make_unique<TextStream>(streams.out, longest);
 }
 
 void run_generate(
@@ -135,15 +152,24 @@ void run_generate(
   generation.seed = common.seed;
   generation.eos = adapted.model.eos;
   const std::vector<Tokens> ids = encode_prompts(options, prompts, tokenizer, generation);
+  const char* const between = options.chat.empty() ? "" : "\n";
+  const std::unique_ptr<TextStream> shown = make_stream(options, prompts, common, streams, between);
   const auto check = stop_check(tokenizer, options.stop);
-  if (check) {
+  if (check || shown) {
     generation.should_stop = [&](const Tokens& tokens) {
-      return check(with_text(tokenizer, tokens));
+      const Tokens readable = with_text(tokenizer, tokens);
+      if (shown) {
+        shown->show(tokenizer.decode(readable));
+      }
+      return check && check(readable);
     };
   }
   const auto start = std::chrono::steady_clock::now();
-  const std::vector<Generation> generations =
-      generate(adapted.model.decoder, ids, generation, common.progress_callback(streams));
+  const std::vector<Generation> generations = generate(
+      adapted.model.decoder,
+      ids,
+      generation,
+      shown ? ProgressCallback() : common.progress_callback(streams));
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   OrderedJson results = OrderedJson::array();
@@ -157,8 +183,16 @@ void run_generate(
   document["tokens_per_second"] = static_cast<double>(tokens) / std::max(seconds, 1e-9);
   if (common.json) {
     print_json(streams.out, document);
+    return;
+  }
+  if (shown) {
+    shown->finish(document["results"][0]["text"].get<std::string>());
   } else {
-    print_readable(streams, document, options.chat.empty() ? "" : "\n", common.progress == "none");
+    print_texts(streams.out, document, between);
+  }
+  if (common.progress != "none") {
+    streams.err << tokens << " tokens, " << document["tokens_per_second"].get<double>()
+                << " tokens/s\n";
   }
 }
 
@@ -209,6 +243,7 @@ void add_generate(CLI::App& app, const Streams& streams) {
       command
           ->add_option("--chat", options->chat, "Write each prompt as a user's turn in this format")
           ->check(CLI::IsMember(chat_format_names()));
+  command->add_flag("--stream", options->stream, "Show the text while it is written");
   command->add_option("--system", options->system, "With --chat: what the model is told first")
       ->needs(chat);
   command->footer(

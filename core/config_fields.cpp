@@ -162,16 +162,17 @@ void apply_rope_scaling(const JsonFields& fields, std::int64_t max_positions, Ro
   rope.factor = 1;
   rope.llama3.reset();
   rope.yarn.reset();
+  rope.dynamic.reset();
   if (type == "default") {
     return;
   }
   ERRATA_CHECK(
-      type == "linear" || type == "llama3" || type == "yarn",
+      type == "linear" || type == "llama3" || type == "yarn" || type == "dynamic",
       ErrorCode::kUnsupported,
       fields.where(),
       ": rope_type '",
       type,
-      "' is not supported; supported: default, linear, llama3, yarn");
+      "' is not supported; supported: default, linear, llama3, yarn, dynamic");
   rope.factor = rope_factor(fields, type);
   const std::int64_t original =
       optional_size(fields, "original_max_position_embeddings", max_positions);
@@ -179,6 +180,8 @@ void apply_rope_scaling(const JsonFields& fields, std::int64_t max_positions, Ro
     rope.llama3 = parse_llama3(fields, original);
   } else if (type == "yarn") {
     rope.yarn = parse_yarn(fields, rope.factor, original);
+  } else if (type == "dynamic") {
+    rope.dynamic = DynamicRope{max_positions};
   }
 }
 

@@ -48,7 +48,7 @@ void parse_heads(const JsonFields& config, const HeadDefaults& defaults, Decoder
 Activation parse_activation(const JsonFields& config, const char* fallback, bool gelu_is_tanh);
 
 /// Puts type and factors of one set of RoPE fields (`rope_type` or `type`) on top of `rope`:
-/// default, linear, llama3 and yarn. `max_positions` stands in for a missing
+/// default, linear, llama3, yarn and dynamic. `max_positions` stands in for a missing
 /// `original_max_position_embeddings`. Another type is `kUnsupported`.
 void apply_rope_scaling(const JsonFields& fields, std::int64_t max_positions, RopeConfig& rope);
 

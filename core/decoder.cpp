@@ -33,12 +33,18 @@ void check_config(const DecoderConfig& config) {
       config.num_heads,
       " is not a multiple of num_key_value_heads ",
       config.num_kv_heads);
-  ERRATA_CHECK(
-      config.head_dim % 2 == 0,
-      ErrorCode::kInvalidArgument,
-      "model config: head_dim ",
-      config.head_dim,
-      " is odd; rotary positions need an even one");
+  for (const LayerConfig& layer : config.layers) {
+    const std::int64_t turning =
+        layer.rope.rotary_dim > 0 ? layer.rope.rotary_dim : config.head_dim;
+    ERRATA_CHECK(
+        !config.names.positions.empty() || (turning % 2 == 0 && turning <= config.head_dim),
+        ErrorCode::kInvalidArgument,
+        "model config: ",
+        turning,
+        " dimensions turn at head_dim ",
+        config.head_dim,
+        "; rotary positions need an even number, at most all");
+  }
 }
 
 /// Position of each row within its sequence, int64 [rows]; 0 in rows of no sequence.
@@ -51,6 +57,15 @@ torch::Tensor positions_of(const PackedBatch& batch, torch::Device device) {
     }
   }
   return positions.to(device);
+}
+
+/// Length of the sequence that each row is in, int64 [rows]; 1 in rows of no sequence.
+torch::Tensor lengths_of(const PackedBatch& batch, torch::Device device) {
+  torch::Tensor lengths = torch::ones({batch.rows()}, torch::kInt64);
+  for (const LengthGroup& group : batch.groups) {
+    lengths.narrow(0, group.first_row, group.count * group.length).fill_(group.length);
+  }
+  return lengths.to(device);
 }
 
 std::int64_t longest(const std::vector<LengthGroup>& groups) {
@@ -71,28 +86,33 @@ DecoderImpl::DecoderImpl(DecoderConfig config, torch::TensorOptions parameters)
     : config_(std::move(config)), compute_dtype_(activation_dtype(parameters)) {
   check_config(config_);
   parts_ = std::make_unique<Parts>(config_, parameters);
-  register_module("model", parts_->model);
+  register_module(config_.names.root, parts_->model);
   if (!config_.tie_word_embeddings) {
     parts_->lm_head = register_module(
-        "lm_head", Linear(config_.hidden_size, config_.vocab_size, false, parameters));
+        "lm_head", Linear(config_.hidden_size, config_.vocab_size, config_.head_bias, parameters));
   }
 }
 
 DecoderImpl::~DecoderImpl() = default;
 
 torch::Device DecoderImpl::device() const {
-  return parts_->model->embed_tokens->weight.device();
+  return parts_->model->embedding->weight.device();
 }
 
 void DecoderImpl::initialise(double std) {
   const torch::NoGradGuard no_grad;
   for (auto& item : named_parameters()) {
     torch::Tensor& parameter = item.value();
-    if (parameter.dim() == 2) {
+    if (parameter.dim() >= 2) {
       parameter.normal_(0.0, std);
+    } else if (item.key().ends_with("recurrent_param")) {
+      // Griffin, section 2.4: the recurrence forgets little, a^8 of 0.9 to 0.999.
+      constexpr double kLow = 0.9 * 0.9;
+      constexpr double kHigh = 0.999 * 0.999;
+      parameter.uniform_(kLow, kHigh).log_().mul_(-0.5).exp_().sub_(1.0).log_();
     } else {
       // Biases and norms stored around 0; the other norms multiply by the weight itself.
-      const bool factor = item.key().find("norm") != std::string::npos && !config_.norm_adds_one;
+      const bool factor = !item.key().ends_with("bias") && !config_.norm_adds_one;
       parameter.fill_(factor ? 1.0 : 0.0);
     }
   }
@@ -103,12 +123,18 @@ torch::Tensor DecoderImpl::hidden(const PackedBatch& batch) {
 }
 
 torch::Tensor DecoderImpl::states_before(std::int64_t layer, const PackedBatch& batch) {
-  return run_packed(0, layer, parts_->embed(batch.ids, config_, compute_dtype_), batch);
+  const torch::Tensor x = parts_->embed(
+      batch.ids,
+      positions_of(batch, batch.ids.device()),
+      longest(batch.groups),
+      config_,
+      compute_dtype_);
+  return run_packed(0, layer, x, batch);
 }
 
 torch::Tensor DecoderImpl::hidden_from(
     std::int64_t layer, const torch::Tensor& states, const PackedBatch& batch) {
-  return parts_->model->norm(run_packed(layer, config_.num_layers(), states, batch));
+  return parts_->model->norm->forward(run_packed(layer, config_.num_layers(), states, batch));
 }
 
 torch::Tensor DecoderImpl::run_packed(
@@ -127,7 +153,10 @@ torch::Tensor DecoderImpl::run_packed(
   }
   const double dropout = torch::GradMode::is_enabled() ? residual_dropout_ : 0.0;
   const auto angles = parts_->angles(
-      positions_of(batch, states.device()), longest(batch.groups), states.scalar_type());
+      positions_of(batch, states.device()),
+      lengths_of(batch, states.device()),
+      longest(batch.groups),
+      states.scalar_type());
   torch::Tensor x = states;
   for (std::int64_t i = first; i < last; ++i) {
     const AttentionShape shape = attention_shape(config_, i);
@@ -135,7 +164,8 @@ torch::Tensor DecoderImpl::run_packed(
         [&](const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
           return packed_attention(q, k, v, batch.groups, shape);
         };
-    x = parts_->layer(i)->forward(x, angles[parts_->rope_of_layer(i)], attend, dropout);
+    x = parts_->layer(i)->forward(
+        x, {parts_->of_layer(angles, i), attend, {batch.groups, nullptr, {}}, dropout});
   }
   return x;
 }
@@ -143,7 +173,7 @@ torch::Tensor DecoderImpl::run_packed(
 torch::Tensor DecoderImpl::logits(const torch::Tensor& hidden) {
   torch::Tensor z;
   if (config_.tie_word_embeddings) {
-    z = torch::linear(hidden, parts_->model->embed_tokens->weight.to(hidden.scalar_type()));
+    z = torch::linear(hidden, parts_->model->embedding->weight.to(hidden.scalar_type()));
   } else {
     z = parts_->lm_head(hidden);
   }
@@ -154,19 +184,22 @@ torch::Tensor DecoderImpl::logits(const torch::Tensor& hidden) {
   return z;
 }
 
+std::set<std::string> DecoderImpl::transposed_in_files() const {
+  std::set<std::string> names;
+  for (const auto& [path, linear] : linears()) {
+    if (linear->transposed_in_files) {
+      names.insert(path + ".weight");
+    }
+  }
+  return names;
+}
+
 std::vector<std::pair<std::string, Linear>> DecoderImpl::linears() const {
   std::vector<std::pair<std::string, Linear>> found;
   for (std::int64_t i = 0; i < config_.num_layers(); ++i) {
-    const DecoderLayer& layer = parts_->layer(i);
-    const std::string prefix = "model.layers." + std::to_string(i) + ".";
-    const SelfAttention& attention = layer->self_attn;
-    found.emplace_back(prefix + "self_attn.q_proj", attention->q_proj);
-    found.emplace_back(prefix + "self_attn.k_proj", attention->k_proj);
-    found.emplace_back(prefix + "self_attn.v_proj", attention->v_proj);
-    found.emplace_back(prefix + "self_attn.o_proj", attention->o_proj);
-    found.emplace_back(prefix + "mlp.gate_proj", layer->mlp->gate_proj);
-    found.emplace_back(prefix + "mlp.up_proj", layer->mlp->up_proj);
-    found.emplace_back(prefix + "mlp.down_proj", layer->mlp->down_proj);
+    for (const auto& [name, linear] : parts_->layer(i)->linears()) {
+      found.emplace_back(config_.names.layer(i) + "." + name, linear);
+    }
   }
   return found;
 }

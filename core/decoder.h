@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -56,6 +57,9 @@ class DecoderImpl : public torch::nn::Module {
   /// Every linear layer but the output head with its module path
   /// (`model.layers.0.self_attn.q_proj`), in checkpoint order.
   std::vector<std::pair<std::string, Linear>> linears() const;
+
+  /// Parameters whose files have them the other way round.
+  std::set<std::string> transposed_in_files() const;
 
  private:
   struct Parts;

@@ -1,5 +1,7 @@
 #pragma once
 
+#include "core/module_names.h"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -8,6 +10,8 @@
 namespace errata {
 
 enum class Activation { kGeluTanh, kSilu };
+
+enum class NormKind { kRms, kLayer };
 
 /// `rope_type` "llama3": only wavelengths above original_positions / high_freq_factor are divided,
 /// smoothly up to original_positions / low_freq_factor (Llama 3.1, 2407.21783).
@@ -31,13 +35,24 @@ struct YarnRope {
   friend bool operator==(const YarnRope&, const YarnRope&) = default;
 };
 
+/// `rope_type` "dynamic" (NTK-aware scaling): a sequence of n > original_positions tokens has the
+/// base times (factor n / original_positions - (factor - 1))^(h / (h - 2)).
+struct DynamicRope {
+  std::int64_t original_positions = 0; ///< max_position_embeddings
+
+  friend bool operator==(const DynamicRope&, const DynamicRope&) = default;
+};
+
 /// Rotary position embedding of one kind of layer: theta_j = base^(-2j/h), divided by `factor`
-/// (`rope_type` "linear"; 1 for the plain form), or as `llama3` or `yarn` say.
+/// (`rope_type` "linear"; 1 for the plain form), or as `llama3`, `yarn` or `dynamic` say.
 struct RopeConfig {
   double base = 10000.0;
   double factor = 1.0;
   std::optional<Llama3Rope> llama3 = std::nullopt;
   std::optional<YarnRope> yarn = std::nullopt;
+  std::optional<DynamicRope> dynamic = std::nullopt;
+  std::int64_t rotary_dim = 0; ///< dimensions of a head that turn, the first ones; 0: all
+  bool interleaved = false;    ///< pairs are neighbours (GPT-J) instead of the two halves
 
   friend bool operator==(const RopeConfig&, const RopeConfig&) = default;
 };
@@ -47,12 +62,14 @@ struct LayerConfig {
   /// Keys a query sees, itself included (`i - j < window`); 0 for all (a global layer).
   std::int64_t window = 0;
   RopeConfig rope;
+  bool recurrent = false; ///< a recurrent block in place of attention (Griffin)
 };
 
 /// A decoder as data: a family is a function from its config.json to this struct, and no layer asks
 /// for the family again. Names in comments are config.json's.
 struct DecoderConfig {
   std::string model_type;
+  ModuleNames names = kLlamaNames;
   std::int64_t vocab_size = 0;
   std::int64_t hidden_size = 0;
   std::int64_t intermediate_size = 0;
@@ -60,7 +77,8 @@ struct DecoderConfig {
   std::int64_t num_kv_heads = 0; ///< num_key_value_heads
   std::int64_t head_dim = 0;
   std::int64_t max_positions = 0; ///< max_position_embeddings
-  double rms_norm_eps = 1e-6;
+  double norm_eps = 1e-6;         ///< rms_norm_eps, layer_norm_epsilon
+  NormKind norm = NormKind::kRms;
   double query_scale = 1.0;     ///< query_pre_attn_scalar^-1/2
   double embedding_scale = 1.0; ///< sqrt(hidden_size), rounded to the activation dtype in use
   bool norm_adds_one = false;   ///< Gemma: x * (1 + w)
@@ -69,8 +87,14 @@ struct DecoderConfig {
   bool attention_bias = false;  ///< on q, k and v
   bool output_bias = false;     ///< on o_proj
   bool mlp_bias = false;
+  bool head_bias = false;      ///< on lm_head
+  bool parallel_block = false; ///< x + attention(norm(x)) + mlp(norm(x)), one norm (GPT-J)
+  /// Files keep the matrices of the layers as [in, out] (GPT-2's Conv1D).
+  bool transposed_files = false;
   bool tie_word_embeddings = false;
   Activation activation = Activation::kGeluTanh;
+  std::int64_t lru_width = 0;              ///< of recurrent blocks
+  std::int64_t conv_width = 0;             ///< conv1d_width
   std::optional<double> attention_softcap; ///< attn_logit_softcapping
   std::optional<double> final_logit_softcap;
   std::vector<LayerConfig> layers; ///< one entry a layer

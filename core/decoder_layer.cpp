@@ -9,83 +9,141 @@ torch::Tensor dropped(const torch::Tensor& x, double probability) {
   return probability > 0 ? torch::dropout(x, probability, true) : x;
 }
 
+// Registers linear layers and keeps them with their names.
+class LinearMaker {
+ public:
+  LinearMaker(
+      torch::nn::Module& module,
+      NamedLinears& linears,
+      const DecoderConfig& config,
+      torch::TensorOptions options)
+      : module_(module), linears_(linears), config_(config), options_(options) {}
+
+  Linear operator()(const std::string& name, std::int64_t in, std::int64_t out, bool bias) {
+    Linear linear =
+        module_.register_module(name, Linear(in, out, bias, options_, config_.transposed_files));
+    linears_.emplace_back(name, linear);
+    return linear;
+  }
+
+ private:
+  torch::nn::Module& module_;
+  NamedLinears& linears_;
+  const DecoderConfig& config_;
+  torch::TensorOptions options_;
+};
+
 } // namespace
 
 SelfAttentionImpl::SelfAttentionImpl(const DecoderConfig& config, torch::TensorOptions options)
-    : head_dim_(config.head_dim) {
+    : queries_(config.num_heads * config.head_dim),
+      keys_(config.num_kv_heads * config.head_dim),
+      head_dim_(config.head_dim) {
+  const ModuleNames& names = config.names;
   const std::int64_t hidden = config.hidden_size;
-  const std::int64_t queries = config.num_heads * config.head_dim;
-  const std::int64_t keys = config.num_kv_heads * config.head_dim;
-  const auto linear = [&](const char* name, std::int64_t in, std::int64_t out, bool bias) {
-    return register_module(name, Linear(in, out, bias, options));
-  };
-  q_proj = linear("q_proj", hidden, queries, config.attention_bias);
-  k_proj = linear("k_proj", hidden, keys, config.attention_bias);
-  v_proj = linear("v_proj", hidden, keys, config.attention_bias);
-  o_proj = linear("o_proj", queries, hidden, config.output_bias);
-  if (config.qk_norm) {
-    const auto norm = [&](const char* name) {
-      return register_module(
-          name, RmsNorm(config.head_dim, config.rms_norm_eps, config.norm_adds_one, options));
-    };
-    q_norm = norm("q_norm");
-    k_norm = norm("k_norm");
+  LinearMaker linear(*this, linears_, config, options);
+  if (names.qkv.empty()) {
+    q_proj_ = linear(names.q, hidden, queries_, config.attention_bias);
+    k_proj_ = linear(names.k, hidden, keys_, config.attention_bias);
+    v_proj_ = linear(names.v, hidden, keys_, config.attention_bias);
+  } else {
+    qkv_ = linear(names.qkv, hidden, queries_ + 2 * keys_, config.attention_bias);
   }
+  out_ = linear(names.out, queries_, hidden, config.output_bias);
+  if (config.qk_norm) {
+    q_norm_ = register_module("q_norm", make_norm(config, config.head_dim, options));
+    k_norm_ = register_module("k_norm", make_norm(config, config.head_dim, options));
+  }
+}
+
+SelfAttentionImpl::Projected SelfAttentionImpl::project(const torch::Tensor& x) {
+  if (!qkv_) {
+    return {q_proj_(x), k_proj_(x), v_proj_(x)};
+  }
+  const auto parts = qkv_(x).split_with_sizes({queries_, keys_, keys_}, 1);
+  return {parts[0].contiguous(), parts[1].contiguous(), parts[2].contiguous()};
+}
+
+torch::Tensor SelfAttentionImpl::prepare(
+    const torch::Tensor& x, const Norm& norm, const RopeAngles& angles) const {
+  torch::Tensor y = x.view({x.size(0), -1, head_dim_});
+  if (norm) {
+    y = norm->forward(y);
+  }
+  if (angles.cos.defined()) {
+    y = rotate(y, angles);
+  }
+  return y.view({x.size(0), -1});
 }
 
 torch::Tensor SelfAttentionImpl::forward(
     const torch::Tensor& x, const RopeAngles& angles, const Attend& attend) {
-  const auto prepare = [&](Linear& projection, RmsNorm& norm) {
-    torch::Tensor y = projection(x).view({x.size(0), -1, head_dim_});
-    if (norm) {
-      y = norm(y);
-    }
-    return rotate(y, angles).view({x.size(0), -1});
-  };
-  const torch::Tensor q = prepare(q_proj, q_norm);
-  const torch::Tensor k = prepare(k_proj, k_norm);
-  return o_proj(attend(q, k, v_proj(x)));
+  const Projected parts = project(x);
+  const torch::Tensor q = prepare(parts.q, q_norm_, angles);
+  const torch::Tensor k = prepare(parts.k, k_norm_, angles);
+  return out_(attend(q, k, parts.v));
 }
 
-GatedMlpImpl::GatedMlpImpl(const DecoderConfig& config, torch::TensorOptions options)
+MlpImpl::MlpImpl(const DecoderConfig& config, torch::TensorOptions options)
     : activation_(config.activation) {
-  const auto linear = [&](const char* name, std::int64_t in, std::int64_t out) {
-    return register_module(name, Linear(in, out, config.mlp_bias, options));
-  };
-  gate_proj = linear("gate_proj", config.hidden_size, config.intermediate_size);
-  up_proj = linear("up_proj", config.hidden_size, config.intermediate_size);
-  down_proj = linear("down_proj", config.intermediate_size, config.hidden_size);
+  const ModuleNames& names = config.names;
+  const std::int64_t hidden = config.hidden_size;
+  const std::int64_t inner = config.intermediate_size;
+  LinearMaker linear(*this, linears_, config, options);
+  if (!names.gate.empty()) {
+    gate_ = linear(names.gate, hidden, inner, config.mlp_bias);
+  }
+  up_ = linear(names.up, hidden, inner, config.mlp_bias);
+  down_ = linear(names.down, inner, hidden, config.mlp_bias);
 }
 
-torch::Tensor GatedMlpImpl::forward(const torch::Tensor& x) {
-  return down_proj(gated_activation(gate_proj(x), up_proj(x), activation_));
+torch::Tensor MlpImpl::forward(const torch::Tensor& x) {
+  return down_(
+      gate_ ? gated_activation(gate_(x), up_(x), activation_) : activate(up_(x), activation_));
 }
 
-DecoderLayerImpl::DecoderLayerImpl(const DecoderConfig& config, torch::TensorOptions options) {
-  const auto norm = [&](const char* name) {
-    return register_module(
-        name, RmsNorm(config.hidden_size, config.rms_norm_eps, config.norm_adds_one, options));
+DecoderLayerImpl::DecoderLayerImpl(
+    const DecoderConfig& config, std::int64_t index, torch::TensorOptions options)
+    : attention_name_(config.names.attention), mlp_name_(config.names.mlp) {
+  const auto norm = [&](const std::string& name) {
+    return register_module(name, make_norm(config, config.hidden_size, options));
   };
-  self_attn = register_module("self_attn", SelfAttention(config, options));
-  mlp = register_module("mlp", GatedMlp(config, options));
-  input_layernorm = norm("input_layernorm");
-  post_attention_layernorm = norm("post_attention_layernorm");
+  if (config.layers[static_cast<std::size_t>(index)].recurrent) {
+    recurrent_ = register_module(attention_name_, RecurrentBlock(config, options));
+  } else {
+    attention_ = register_module(attention_name_, SelfAttention(config, options));
+  }
+  mlp_ = register_module(mlp_name_, Mlp(config, options));
+  input_norm_ = norm(config.names.first_norm);
   if (config.sandwich_norms) {
-    pre_feedforward_layernorm = norm("pre_feedforward_layernorm");
-    post_feedforward_layernorm = norm("post_feedforward_layernorm");
+    attention_out_norm_ = norm("post_attention_layernorm");
+    mlp_norm_ = norm("pre_feedforward_layernorm");
+    mlp_out_norm_ = norm("post_feedforward_layernorm");
+  } else if (!config.parallel_block) {
+    mlp_norm_ = norm(config.names.second_norm);
   }
 }
 
-torch::Tensor DecoderLayerImpl::forward(
-    const torch::Tensor& x, const RopeAngles& angles, const Attend& attend, double dropout) {
-  const torch::Tensor attended = self_attn(input_layernorm(x), angles, attend);
-  if (!pre_feedforward_layernorm) {
-    const torch::Tensor middle = x + dropped(attended, dropout);
-    return middle + dropped(mlp(post_attention_layernorm(middle)), dropout);
+torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const LayerPass& pass) {
+  const auto branch = [&](const torch::Tensor& y, const Norm& norm) {
+    return dropped(norm ? norm->forward(y) : y, pass.dropout);
+  };
+  const torch::Tensor entered = input_norm_->forward(x);
+  const torch::Tensor mixed = recurrent_ ? recurrent_(entered, pass.recurrent)
+                                         : attention_(entered, pass.angles, pass.attend);
+  const torch::Tensor middle = x + branch(mixed, attention_out_norm_);
+  return middle + branch(mlp_(mlp_norm_ ? mlp_norm_->forward(middle) : entered), mlp_out_norm_);
+}
+
+NamedLinears DecoderLayerImpl::linears() const {
+  NamedLinears found;
+  for (const auto& [name, linear] : recurrent_ ? recurrent_->linears() : attention_->linears()) {
+    found.emplace_back(attention_name_ + "." + name, linear);
   }
-  const torch::Tensor middle = x + dropped(post_attention_layernorm(attended), dropout);
-  const torch::Tensor fed = mlp(pre_feedforward_layernorm(middle));
-  return middle + dropped(post_feedforward_layernorm(fed), dropout);
+  for (const auto& [name, linear] : mlp_->linears()) {
+    found.emplace_back(mlp_name_ + "." + name, linear);
+  }
+  return found;
 }
 
 } // namespace errata

@@ -2,12 +2,16 @@
 
 #include "core/decoder_config.h"
 #include "core/linear.h"
+#include "core/norm.h"
 #include "core/packed_batch.h"
-#include "core/rms_norm.h"
+#include "core/recurrent_block.h"
 #include "core/rope.h"
 #include "core/torch.h"
 
 #include <functional>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace errata {
 
@@ -16,57 +20,91 @@ namespace errata {
 using Attend = std::function<torch::Tensor(
     const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v)>;
 
+/// Linear layers with their paths below a module.
+using NamedLinears = std::vector<std::pair<std::string, Linear>>;
+
 /// Projections, norms of queries and keys, and rotation; the attention itself is the caller's.
 class SelfAttentionImpl : public torch::nn::Module {
  public:
   SelfAttentionImpl(const DecoderConfig& config, torch::TensorOptions options);
 
+  /// Without rotation where `angles` are undefined.
   torch::Tensor forward(const torch::Tensor& x, const RopeAngles& angles, const Attend& attend);
 
-  Linear q_proj{nullptr};
-  Linear k_proj{nullptr};
-  Linear v_proj{nullptr};
-  Linear o_proj{nullptr};
-  RmsNorm q_norm{nullptr}; ///< empty without QK-norm
-  RmsNorm k_norm{nullptr};
+  const NamedLinears& linears() const { return linears_; }
 
  private:
+  struct Projected {
+    torch::Tensor q;
+    torch::Tensor k;
+    torch::Tensor v;
+  };
+  Projected project(const torch::Tensor& x);
+  torch::Tensor prepare(const torch::Tensor& x, const Norm& norm, const RopeAngles& angles) const;
+
+  Linear q_proj_{nullptr};
+  Linear k_proj_{nullptr};
+  Linear v_proj_{nullptr};
+  Linear qkv_{nullptr}; ///< instead of the three
+  Linear out_{nullptr};
+  Norm q_norm_; ///< empty without QK-norm
+  Norm k_norm_;
+  NamedLinears linears_;
+  std::int64_t queries_;
+  std::int64_t keys_;
   std::int64_t head_dim_;
 };
 TORCH_MODULE(SelfAttention);
 
-/// `down(activation(gate(x)) * up(x))`.
-class GatedMlpImpl : public torch::nn::Module {
+/// `down(activation(gate(x)) * up(x))`, or `down(activation(up(x)))` without a gate.
+class MlpImpl : public torch::nn::Module {
  public:
-  GatedMlpImpl(const DecoderConfig& config, torch::TensorOptions options);
+  MlpImpl(const DecoderConfig& config, torch::TensorOptions options);
 
   torch::Tensor forward(const torch::Tensor& x);
 
-  Linear gate_proj{nullptr};
-  Linear up_proj{nullptr};
-  Linear down_proj{nullptr};
+  const NamedLinears& linears() const { return linears_; }
 
  private:
+  Linear gate_{nullptr};
+  Linear up_{nullptr};
+  Linear down_{nullptr};
+  NamedLinears linears_;
   Activation activation_;
 };
-TORCH_MODULE(GatedMlp);
+TORCH_MODULE(Mlp);
 
-/// One block: attention and MLP, each with its norms and a residual connection. Under the name
+/// What a layer needs of the pass that it is part of.
+struct LayerPass {
+  RopeAngles angles;
+  Attend attend;
+  RecurrentPass recurrent;
+  double dropout = 0.0; ///< of the output of both branches
+};
+
+/// One block: attention (or a recurrent block) and MLP, each with its norms and a residual
+/// connection, one after the other or side by side (`parallel_block`). Under the name
 /// `post_attention_layernorm` a checkpoint without sandwich norms keeps the norm before the MLP.
 class DecoderLayerImpl : public torch::nn::Module {
  public:
-  DecoderLayerImpl(const DecoderConfig& config, torch::TensorOptions options);
+  DecoderLayerImpl(const DecoderConfig& config, std::int64_t index, torch::TensorOptions options);
 
-  /// `x` is [rows, hidden]; `dropout` applies to the output of both branches.
-  torch::Tensor forward(
-      const torch::Tensor& x, const RopeAngles& angles, const Attend& attend, double dropout);
+  /// `x` is [rows, hidden].
+  torch::Tensor forward(const torch::Tensor& x, const LayerPass& pass);
 
-  SelfAttention self_attn{nullptr};
-  GatedMlp mlp{nullptr};
-  RmsNorm input_layernorm{nullptr};
-  RmsNorm post_attention_layernorm{nullptr};
-  RmsNorm pre_feedforward_layernorm{nullptr};  ///< with sandwich norms only
-  RmsNorm post_feedforward_layernorm{nullptr}; ///< with sandwich norms only
+  /// In checkpoint order.
+  NamedLinears linears() const;
+
+ private:
+  std::string attention_name_;
+  std::string mlp_name_;
+  SelfAttention attention_{nullptr}; ///< or
+  RecurrentBlock recurrent_{nullptr};
+  Mlp mlp_{nullptr};
+  Norm input_norm_;
+  Norm attention_out_norm_; ///< with sandwich norms only
+  Norm mlp_norm_;           ///< empty in a parallel block
+  Norm mlp_out_norm_;       ///< with sandwich norms only
 };
 TORCH_MODULE(DecoderLayer);
 

@@ -1,5 +1,7 @@
 #include "core/decoder_parts.h"
 
+#include "core/base/error.h"
+
 #include <algorithm>
 
 namespace errata {
@@ -14,20 +16,27 @@ double rounded(double value, torch::Dtype dtype) {
 } // namespace
 
 BackboneImpl::BackboneImpl(const DecoderConfig& config, torch::TensorOptions options) {
-  embed_tokens = register_module(
-      "embed_tokens", TokenEmbedding(config.vocab_size, config.hidden_size, options));
+  const ModuleNames& names = config.names;
+  embedding = register_module(
+      names.embedding, TokenEmbedding(config.vocab_size, config.hidden_size, options));
+  if (!names.positions.empty()) {
+    positions = register_module(
+        names.positions, TokenEmbedding(config.max_positions, config.hidden_size, options));
+  }
   torch::nn::ModuleList list;
   for (std::int64_t i = 0; i < config.num_layers(); ++i) {
-    layers.emplace_back(config, options);
+    layers.emplace_back(config, i, options);
     list->push_back(layers.back());
   }
-  register_module("layers", list);
-  norm = register_module(
-      "norm", RmsNorm(config.hidden_size, config.rms_norm_eps, config.norm_adds_one, options));
+  register_module(names.layers, list);
+  norm = register_module(names.final_norm, make_norm(config, config.hidden_size, options));
 }
 
 DecoderImpl::Parts::Parts(const DecoderConfig& config, torch::TensorOptions options)
     : model(config, options) {
+  if (model->positions) { // nothing turns
+    return;
+  }
   for (const LayerConfig& layer : config.layers) {
     const auto known = std::find_if(ropes.begin(), ropes.end(), [&](const RopeTable& table) {
       return table.config() == layer.rope;
@@ -40,16 +49,34 @@ DecoderImpl::Parts::Parts(const DecoderConfig& config, torch::TensorOptions opti
 }
 
 torch::Tensor DecoderImpl::Parts::embed(
-    const torch::Tensor& ids, const DecoderConfig& config, torch::Dtype dtype) {
-  const torch::Tensor x = torch::embedding(model->embed_tokens->weight, ids).to(dtype);
+    const torch::Tensor& ids,
+    const torch::Tensor& positions,
+    std::int64_t limit,
+    const DecoderConfig& config,
+    torch::Dtype dtype) {
+  torch::Tensor x = torch::embedding(model->embedding->weight, ids).to(dtype);
+  if (model->positions) {
+    ERRATA_CHECK(
+        limit <= config.max_positions,
+        ErrorCode::kInvalidArgument,
+        "a text of ",
+        limit,
+        " tokens; this model has learned ",
+        config.max_positions,
+        " positions");
+    x = x + torch::embedding(model->positions->weight, positions).to(dtype);
+  }
   return config.embedding_scale == 1.0 ? x : x * rounded(config.embedding_scale, dtype);
 }
 
 std::vector<RopeAngles> DecoderImpl::Parts::angles(
-    const torch::Tensor& positions, std::int64_t limit, torch::Dtype dtype) {
+    const torch::Tensor& positions,
+    const torch::Tensor& lengths,
+    std::int64_t limit,
+    torch::Dtype dtype) {
   std::vector<RopeAngles> angles;
   for (RopeTable& table : ropes) {
-    angles.push_back(table.angles(positions, limit, dtype));
+    angles.push_back(table.angles(positions, lengths, limit, dtype));
   }
   return angles;
 }

@@ -2,6 +2,7 @@
 
 #include "core/decoder.h"
 #include "core/decoder_layer.h"
+#include "core/norm.h"
 #include "core/packed_attention.h"
 #include "core/rope.h"
 #include "core/torch.h"
@@ -10,7 +11,7 @@
 
 namespace errata {
 
-/// The table of token vectors, `embed_tokens`.
+/// A table of vectors, of tokens or of positions.
 class TokenEmbeddingImpl : public torch::nn::Module {
  public:
   TokenEmbeddingImpl(std::int64_t vocab, std::int64_t hidden, torch::TensorOptions options)
@@ -20,14 +21,15 @@ class TokenEmbeddingImpl : public torch::nn::Module {
 };
 TORCH_MODULE(TokenEmbedding);
 
-/// The module `model` of a HF checkpoint: embedding, layers, final norm.
+/// The root module of a HF checkpoint (`model`): embedding, layers, final norm.
 class BackboneImpl : public torch::nn::Module {
  public:
   BackboneImpl(const DecoderConfig& config, torch::TensorOptions options);
 
-  TokenEmbedding embed_tokens{nullptr};
+  TokenEmbedding embedding{nullptr};
+  TokenEmbedding positions{nullptr}; ///< [max_positions, hidden]; empty where positions rotate
   std::vector<DecoderLayer> layers;
-  RmsNorm norm{nullptr};
+  Norm norm;
 };
 TORCH_MODULE(Backbone);
 
@@ -41,14 +43,25 @@ struct DecoderImpl::Parts {
   std::vector<std::size_t> layer_ropes; ///< of each layer, its place in `ropes`
 
   DecoderLayer& layer(std::int64_t i) { return model->layers[static_cast<std::size_t>(i)]; }
-  std::size_t rope_of_layer(std::int64_t i) const {
-    return layer_ropes[static_cast<std::size_t>(i)];
+  /// The entry of `angles` for a layer; undefined angles where nothing turns.
+  RopeAngles of_layer(const std::vector<RopeAngles>& angles, std::int64_t i) const {
+    return angles.empty() ? RopeAngles{} : angles[layer_ropes[static_cast<std::size_t>(i)]];
   }
-  /// Scaled token vectors [rows, hidden].
-  torch::Tensor embed(const torch::Tensor& ids, const DecoderConfig& config, torch::Dtype dtype);
-  /// Angles of `positions` (all below `limit`) for every entry of `ropes`.
+  /// Scaled token vectors [rows, hidden], with those of their positions (all below `limit`) where
+  /// positions are learned.
+  torch::Tensor embed(
+      const torch::Tensor& ids,
+      const torch::Tensor& positions,
+      std::int64_t limit,
+      const DecoderConfig& config,
+      torch::Dtype dtype);
+  /// Angles of `positions` (all below `limit`, in sequences of `lengths`) for every entry of
+  /// `ropes`.
   std::vector<RopeAngles> angles(
-      const torch::Tensor& positions, std::int64_t limit, torch::Dtype dtype);
+      const torch::Tensor& positions,
+      const torch::Tensor& lengths,
+      std::int64_t limit,
+      torch::Dtype dtype);
 };
 
 AttentionShape attention_shape(const DecoderConfig& config, std::int64_t layer);

@@ -21,10 +21,6 @@ kernels::Gate kernel_of(Activation activation) {
   return activation == Activation::kSilu ? kernels::Gate::kSilu : kernels::Gate::kGeluTanh;
 }
 
-torch::Tensor activate(const torch::Tensor& gate, Activation activation) {
-  return activation == Activation::kSilu ? torch::silu(gate) : torch::gelu(gate, "tanh");
-}
-
 torch::Tensor activate_backward(
     const torch::Tensor& grad, const torch::Tensor& gate, Activation activation) {
   return activation == Activation::kSilu ? torch::silu_backward(grad, gate)
@@ -120,6 +116,10 @@ class GatedActivationFunction : public torch::autograd::Function<GatedActivation
 };
 
 } // namespace
+
+torch::Tensor activate(const torch::Tensor& x, Activation activation) {
+  return activation == Activation::kSilu ? torch::silu(x) : torch::gelu(x, "tanh");
+}
 
 torch::Tensor gated_activation(
     const torch::Tensor& gate, const torch::Tensor& up, Activation activation) {

@@ -10,4 +10,7 @@ namespace errata {
 torch::Tensor gated_activation(
     const torch::Tensor& gate, const torch::Tensor& up, Activation activation);
 
+/// `activation(x)`: the inside of an MLP that is not gated.
+torch::Tensor activate(const torch::Tensor& x, Activation activation);
+
 } // namespace errata

@@ -102,9 +102,9 @@ std::optional<LayerConfig> layer_of_kind(const DecoderConfig& config, bool globa
 
 OrderedJson rope_json(const RopeConfig& rope) {
   ERRATA_CHECK(
-      !rope.llama3 && !rope.yarn,
+      !rope.llama3 && !rope.yarn && !rope.dynamic,
       ErrorCode::kUnsupported,
-      "writing a Gemma 3 config.json with llama3 or yarn RoPE is not supported");
+      "writing a Gemma 3 config.json with llama3, yarn or dynamic RoPE is not supported");
   OrderedJson json{{"rope_theta", rope.base}, {"rope_type", "default"}};
   if (rope.factor != 1) {
     json["rope_type"] = "linear";
@@ -133,7 +133,7 @@ DecoderConfig parse_gemma3_text(const JsonFields& config) {
   result.intermediate_size = required_size(config, "intermediate_size");
   parse_heads(config, {kDefaultHeads, kDefaultKvHeads, kDefaultHeadDim}, result);
   result.max_positions = optional_size(config, "max_position_embeddings", kDefaultPositions);
-  result.rms_norm_eps = positive_number(config, "rms_norm_eps", 1e-6);
+  result.norm_eps = positive_number(config, "rms_norm_eps", 1e-6);
   result.query_scale =
       1.0 / std::sqrt(positive_number(config, "query_pre_attn_scalar", kDefaultQueryScalar));
   result.embedding_scale = std::sqrt(static_cast<double>(result.hidden_size));
@@ -198,7 +198,7 @@ OrderedJson gemma3_text_json(const DecoderConfig& config) {
   json["num_hidden_layers"] = config.num_layers();
   json["num_key_value_heads"] = config.num_kv_heads;
   json["query_pre_attn_scalar"] = query_scalar_json(config.query_scale);
-  json["rms_norm_eps"] = config.rms_norm_eps;
+  json["rms_norm_eps"] = config.norm_eps;
   json["rope_parameters"] = {{kSliding, rope_json(local_rope)}, {kFull, rope_json(global_rope)}};
   // The same for readers that know transformers 4's names only.
   json["rope_theta"] = global_rope.base;

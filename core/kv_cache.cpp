@@ -1,5 +1,6 @@
 #include "core/kv_cache.h"
 
+#include "core/autograd.h"
 #include "core/base/error.h"
 
 #include <algorithm>
@@ -43,9 +44,20 @@ KvCache::KvCache(
     : lengths_(static_cast<std::size_t>(rows), 0),
       options_(torch::TensorOptions().dtype(dtype).device(device)) {
   for (const LayerConfig& layer : config.layers) {
+    if (layer.recurrent) {
+      const auto wide = options_.dtype(statistics_dtype(dtype));
+      layers_.push_back(
+          {0,
+           {},
+           {},
+           RecurrentState{
+               torch::zeros({rows, config.conv_width - 1, config.lru_width}, options_),
+               torch::zeros({rows, config.lru_width}, wide)}});
+      continue;
+    }
     const torch::Tensor empty =
         torch::empty({rows, config.num_kv_heads, 0, config.head_dim}, options_);
-    layers_.push_back({layer.window, empty, empty});
+    layers_.push_back({layer.window, empty, empty, std::nullopt});
   }
 }
 
@@ -56,7 +68,9 @@ std::int64_t KvCache::longest() const {
 std::int64_t KvCache::bytes() const {
   std::int64_t total = 0;
   for (const Layer& layer : layers_) {
-    total += static_cast<std::int64_t>(layer.keys.nbytes() + layer.values.nbytes());
+    total += static_cast<std::int64_t>(
+        layer.recurrent ? layer.recurrent->inputs.nbytes() + layer.recurrent->hidden.nbytes()
+                        : layer.keys.nbytes() + layer.values.nbytes());
   }
   return total;
 }
@@ -69,6 +83,11 @@ void KvCache::keep(const std::vector<std::int64_t>& rows) {
   const torch::NoGradGuard no_grad;
   const torch::Tensor index = torch::tensor(rows, torch::kInt64).to(options_.device());
   for (Layer& layer : layers_) {
+    if (layer.recurrent) {
+      layer.recurrent->inputs = layer.recurrent->inputs.index_select(0, index);
+      layer.recurrent->hidden = layer.recurrent->hidden.index_select(0, index);
+      continue;
+    }
     layer.keys = layer.keys.index_select(0, index);
     layer.values = layer.values.index_select(0, index);
   }
@@ -85,6 +104,12 @@ void KvCache::append(const KvCache& other) {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     Layer& layer = layers_[i];
     Layer added = other.layers_[i];
+    if (layer.recurrent) {
+      RecurrentState& state = *layer.recurrent;
+      state.inputs = torch::cat({state.inputs, added.recurrent->inputs});
+      state.hidden = torch::cat({state.hidden, added.recurrent->hidden});
+      continue;
+    }
     const std::int64_t capacity = std::max(layer.capacity(), added.capacity());
     layer.grow(capacity);
     added.grow(capacity);
@@ -96,6 +121,13 @@ void KvCache::append(const KvCache& other) {
 
 void KvCache::truncate(std::int64_t length) {
   for (const Layer& layer : layers_) {
+    ERRATA_CHECK(
+        !layer.recurrent || longest() <= length,
+        ErrorCode::kUnsupported,
+        "a recurrent state of ",
+        longest(),
+        " tokens cannot go back to ",
+        length);
     ERRATA_CHECK(
         layer.window == 0 || longest() <= layer.window || longest() <= length,
         ErrorCode::kUnsupported,
@@ -115,6 +147,19 @@ void KvCache::truncate(std::int64_t length) {
 torch::Tensor KvCache::next_positions(std::int64_t steps) const {
   const torch::Tensor offsets = torch::arange(steps, torch::kInt64).to(options_.device());
   return (lengths_tensor().unsqueeze(1) + offsets).view(-1);
+}
+
+RecurrentState* KvCache::recurrent_state(std::int64_t layer) {
+  auto& state = layers_[static_cast<std::size_t>(layer)].recurrent;
+  return state ? &*state : nullptr;
+}
+
+torch::Tensor KvCache::begins() const {
+  return lengths_tensor() == 0;
+}
+
+torch::Tensor KvCache::next_lengths(std::int64_t steps) const {
+  return (lengths_tensor() + steps).repeat_interleave(steps);
 }
 
 void KvCache::advance(std::int64_t steps) {

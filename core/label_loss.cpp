@@ -1,6 +1,7 @@
 #include "core/label_loss.h"
 
 #include "core/autograd.h"
+#include "core/kernel_tensors.h"
 
 #include <algorithm>
 
@@ -19,6 +20,27 @@ torch::Tensor kl_rows(const torch::Tensor& log_base, const torch::Tensor& log_mo
 torch::Tensor float_logits(Decoder& model, const torch::Tensor& hidden) {
   const torch::Tensor logits = model->logits(hidden);
   return logits.to(statistics_dtype(logits.scalar_type()));
+}
+
+// `label_loss_` without KL in one pass over the logits, in their own dtype.
+LabelLoss label_loss_in_one_pass(
+    const torch::Tensor& logits, const torch::Tensor& labels, const torch::Tensor& weights) {
+  const std::int64_t n = logits.size(1);
+  const torch::Tensor ids = labels.contiguous();
+  const torch::Tensor factors = weights.to(torch::kFloat32).contiguous();
+  const torch::Tensor losses = torch::empty({logits.size(0)}, factors.options());
+  with_kernel_type(logits.scalar_type(), [&](auto type) {
+    using T = decltype(type);
+    parallel_rows(logits.size(0), n, [&](std::int64_t begin, std::int64_t end) {
+      kernels::label_gradient(
+          {n, ids.data_ptr<std::int64_t>() + begin, factors.data_ptr<float>() + begin},
+          end - begin,
+          kernel_data<T>(logits) + begin * n,
+          losses.data_ptr<float>() + begin);
+    });
+  });
+  const torch::Tensor sum = weighted_sum(losses, factors);
+  return {sum, torch::zeros_like(sum)};
 }
 
 } // namespace
@@ -75,15 +97,22 @@ LabelLoss output_layer_loss(
       base_logits = float_logits(model, base.narrow(0, first, kl_count));
     }
     const torch::Tensor leaf = states.narrow(0, first, count).detach().requires_grad_();
-    const torch::Tensor logits = float_logits(model, leaf);
+    const torch::Tensor own = model->logits(leaf);
+    const bool one_pass = kl_count == 0 && own.is_contiguous() && kernels_take(own);
+    const torch::Tensor logits = one_pass ? own : own.to(statistics_dtype(own.scalar_type()));
     // The output layer's backward needs its input only, so its output may become the gradient.
     const torch::Tensor buffer = logits.detach();
-    const LabelLoss part = label_loss_(
-        buffer,
-        base_logits,
-        targets.labels.narrow(0, first, count),
-        targets.weights.narrow(0, first, count),
-        kl_count > 0 ? targets.kl_weights.narrow(0, first, kl_count) : torch::Tensor());
+    const torch::Tensor labels = targets.labels.narrow(0, first, count);
+    const torch::Tensor weights = targets.weights.narrow(0, first, count);
+    const LabelLoss part =
+        one_pass
+            ? label_loss_in_one_pass(buffer, labels, weights)
+            : label_loss_(
+                  buffer,
+                  base_logits,
+                  labels,
+                  weights,
+                  kl_count > 0 ? targets.kl_weights.narrow(0, first, kl_count) : torch::Tensor());
     logits.backward(buffer);
     gradients.push_back(leaf.grad());
     total.cross_entropy = total.cross_entropy.defined() ? total.cross_entropy + part.cross_entropy

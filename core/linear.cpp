@@ -8,8 +8,10 @@ LinearImpl::LinearImpl(
     std::int64_t in_features,
     std::int64_t out_features,
     bool with_bias,
-    torch::TensorOptions options)
-    : weight(register_parameter("weight", torch::empty({out_features, in_features}, options))) {
+    torch::TensorOptions options,
+    bool transposed)
+    : weight(register_parameter("weight", torch::empty({out_features, in_features}, options))),
+      transposed_in_files(transposed) {
   if (with_bias) {
     bias = register_parameter("bias", torch::empty({out_features}, options));
   }

@@ -27,7 +27,8 @@ class LinearImpl : public torch::nn::Module {
       std::int64_t in_features,
       std::int64_t out_features,
       bool with_bias,
-      torch::TensorOptions options = {});
+      torch::TensorOptions options = {},
+      bool transposed = false);
 
   torch::Tensor forward(const torch::Tensor& x);
 
@@ -38,6 +39,8 @@ class LinearImpl : public torch::nn::Module {
 
   torch::Tensor weight; ///< [out, in]
   torch::Tensor bias;   ///< [out], undefined when there is none
+  /// Files have the weight as [in, out]; in memory it is [out, in] all the same, perhaps as a view.
+  const bool transposed_in_files;
 
  private:
   std::vector<std::shared_ptr<LinearAttachment>> attachments_;

@@ -62,7 +62,7 @@ DecoderConfig parse_common(
   result.intermediate_size = required_size(config, "intermediate_size");
   parse_heads(config, defaults.heads, result);
   result.max_positions = optional_size(config, "max_position_embeddings", defaults.max_positions);
-  result.rms_norm_eps = positive_number(config, "rms_norm_eps", 1e-6);
+  result.norm_eps = positive_number(config, "rms_norm_eps", 1e-6);
   result.query_scale = 1.0 / std::sqrt(static_cast<double>(result.head_dim));
   result.tie_word_embeddings =
       config.optional<bool>("tie_word_embeddings", defaults.tie_word_embeddings);

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+#include <set>
 #include <span>
 #include <string_view>
 #include <utility>
@@ -22,7 +23,10 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr const char* kHead = "lm_head.weight";
-constexpr const char* kEmbedding = "model.embed_tokens.weight";
+
+std::string embedding_name(const DecoderConfig& config) {
+  return concat(config.names.root, ".", config.names.embedding, ".weight");
+}
 
 // Multimodal checkpoints carry a prefix (transformers 4 and 5 put it in different places).
 constexpr std::array<std::pair<std::string_view, std::string_view>, 3> kTextPrefixes = {{
@@ -36,8 +40,21 @@ constexpr std::array<std::string_view, 4> kVisionPrefixes = {
     "multi_modal_projector.",
     "model.multi_modal_projector."};
 
+// Buffers of old GPT-2 and GPT-J files: the causal mask, which no parameter is.
+bool is_mask(const std::string& name) {
+  return name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias");
+}
+
 // The decoder's name for a tensor of the file; nothing for the parts that are not text.
-std::optional<std::string> decoder_name(const std::string& name) {
+std::optional<std::string> decoder_name(const std::string& name, const std::string& root) {
+  if (root != "model") {
+    if (is_mask(name)) {
+      return std::nullopt;
+    }
+    // GPT-2's own files begin below the root.
+    const bool whole = name.starts_with(root + ".") || name.starts_with("lm_head.");
+    return whole ? name : root + "." + name;
+  }
   for (const std::string_view prefix : kVisionPrefixes) {
     if (name.starts_with(prefix)) {
       return std::nullopt;
@@ -52,11 +69,12 @@ std::optional<std::string> decoder_name(const std::string& name) {
 }
 
 // The decoder's names and where the files have them.
-std::map<std::string, std::string> text_tensors(const WeightFiles& files, const fs::path& path) {
+std::map<std::string, std::string> text_tensors(
+    const WeightFiles& files, const std::string& root, const fs::path& path) {
   std::map<std::string, std::string> sources;
   std::size_t skipped = 0;
   for (const std::string& name : files.names()) {
-    const auto target = decoder_name(name);
+    const auto target = decoder_name(name, root);
     if (!target) {
       ++skipped;
       continue;
@@ -71,7 +89,8 @@ std::map<std::string, std::string> text_tensors(const WeightFiles& files, const 
   }
   if (skipped > 0) {
     log(LogLevel::kInfo,
-        concat(path.string(), ": ", skipped, " tensors of the vision part are not used"));
+        concat(
+            path.string(), ": ", skipped, " tensors of the vision part or of masks are not used"));
   }
   return sources;
 }
@@ -95,9 +114,12 @@ std::string shape_text(const std::vector<std::int64_t>& shape) {
 
 // A tied head has no tensor; some files keep a copy, which must be one.
 void drop_tied_head(
-    const WeightFiles& files, std::map<std::string, std::string>& sources, const fs::path& path) {
+    const WeightFiles& files,
+    std::map<std::string, std::string>& sources,
+    const std::string& embedding_name,
+    const fs::path& path) {
   const auto head = sources.find(kHead);
-  const auto embedding = sources.find(kEmbedding);
+  const auto embedding = sources.find(embedding_name);
   if (head == sources.end() || embedding == sources.end()) {
     return;
   }
@@ -116,10 +138,10 @@ void drop_tied_head(
 }
 
 void check_tensor(
-    const SafetensorsFile& file, const std::string& name, const torch::Tensor& expected) {
+    const SafetensorsFile& file, const std::string& name, torch::IntArrayRef expected) {
   const std::vector<std::int64_t> shape = file.shape(name);
   ERRATA_CHECK(
-      torch::IntArrayRef(shape) == expected.sizes(),
+      torch::IntArrayRef(shape) == expected,
       ErrorCode::kCorrupt,
       file.path().string(),
       ": tensor '",
@@ -127,7 +149,7 @@ void check_tensor(
       "' has shape ",
       shape_text(shape),
       "; config.json asks for ",
-      shape_text(expected.sizes().vec()));
+      shape_text(expected.vec()));
   ERRATA_CHECK(
       c10::isFloatingType(file.dtype(name)),
       ErrorCode::kUnsupported,
@@ -147,6 +169,7 @@ void check_tensors(
     const DecoderConfig& config,
     const fs::path& path) {
   const Decoder shapes(config, torch::TensorOptions().device(torch::kMeta));
+  const std::set<std::string> transposed = shapes->transposed_in_files();
   std::vector<std::string> missing;
   std::map<std::string, std::string> surplus = sources;
   for (const auto& item : shapes->named_parameters()) {
@@ -156,7 +179,11 @@ void check_tensors(
       continue;
     }
     surplus.erase(item.key());
-    check_tensor(files.file(source->second), source->second, item.value());
+    std::vector<std::int64_t> expected = item.value().sizes().vec();
+    if (transposed.contains(item.key())) {
+      std::swap(expected[0], expected[1]);
+    }
+    check_tensor(files.file(source->second), source->second, expected);
   }
   ERRATA_CHECK(
       missing.empty(),
@@ -185,11 +212,15 @@ void check_tensors(
 void fill(
     Decoder& decoder, const WeightFiles& files, const std::map<std::string, std::string>& sources) {
   const torch::NoGradGuard no_grad;
+  const std::set<std::string> transposed = decoder->transposed_in_files();
   for (auto& item : decoder->named_parameters()) {
     torch::Tensor& parameter = item.value();
     parameter.requires_grad_(false);
     const std::string& source = sources.at(item.key());
-    const torch::Tensor stored = files.file(source).tensor(source);
+    torch::Tensor stored = files.file(source).tensor(source);
+    if (transposed.contains(item.key())) {
+      stored = stored.t();
+    }
     if (parameter.is_cpu() && stored.scalar_type() == parameter.scalar_type()) {
       parameter.set_data(stored);
     } else {
@@ -248,9 +279,9 @@ Model load_model(const fs::path& directory, const LoadOptions& options) {
   model.directory = directory;
   const DecoderConfig config = load_decoder_config(directory);
   const WeightFiles files(directory);
-  std::map<std::string, std::string> sources = text_tensors(files, directory);
+  std::map<std::string, std::string> sources = text_tensors(files, config.names.root, directory);
   if (config.tie_word_embeddings) {
-    drop_tied_head(files, sources, directory);
+    drop_tied_head(files, sources, embedding_name(config), directory);
   }
   check_tensors(files, sources, config, directory);
   model.tokenizer = load_tokenizer(directory, config.vocab_size);
@@ -258,7 +289,8 @@ Model load_model(const fs::path& directory, const LoadOptions& options) {
   if (model.eos.empty() && model.tokenizer && model.tokenizer->eos() >= 0) {
     model.eos.push_back(model.tokenizer->eos());
   }
-  model.file_dtype = files.file(sources.at(kEmbedding)).dtype(sources.at(kEmbedding));
+  const std::string& embedding = sources.at(embedding_name(config));
+  model.file_dtype = files.file(embedding).dtype(embedding);
   model.decoder =
       Decoder(config, torch::TensorOptions().dtype(options.dtype).device(options.device));
   model.decoder->set_compute_dtype(options.dtype);

@@ -4,6 +4,8 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
 #include "core/gemma3_config.h"
+#include "core/gpt_config.h"
+#include "core/griffin_config.h"
 #include "core/llama_config.h"
 
 #include <array>
@@ -18,15 +20,18 @@ struct Family {
 };
 
 // Every architecture that errata reads, by config.json's model_type.
-constexpr std::array<Family, 8> kFamilies = {{
+constexpr std::array<Family, 11> kFamilies = {{
     {"gemma", parse_gemma},
     {"gemma2", parse_gemma2},
     {"gemma3", parse_gemma3},
     {"gemma3_text", parse_gemma3_text},
+    {"gpt2", parse_gpt2},
+    {"gptj", parse_gptj},
     {"llama", parse_llama},
     {"mistral", parse_mistral},
     {"qwen2", parse_qwen2},
     {"qwen3", parse_qwen3},
+    {"recurrent_gemma", parse_recurrent_gemma},
 }};
 
 std::string list_of(const std::vector<std::string>& names) {

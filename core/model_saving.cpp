@@ -8,6 +8,7 @@
 #include "core/weight_files.h"
 
 #include <array>
+#include <set>
 
 namespace errata {
 namespace {
@@ -82,8 +83,10 @@ void save_model(
   const OrderedJson config = hf_config(decoder->config(), dtype_name(dtype), ids);
   make_directories(directory);
   std::vector<std::pair<std::string, torch::Tensor>> tensors;
+  const std::set<std::string> transposed = decoder->transposed_in_files();
   for (const auto& item : decoder->named_parameters()) {
-    tensors.emplace_back(item.key(), item.value());
+    tensors.emplace_back(
+        item.key(), transposed.contains(item.key()) ? item.value().t() : item.value());
   }
   std::map<std::string, std::string> all = metadata;
   all.emplace("errata.version", build_info().version);

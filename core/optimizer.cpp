@@ -134,8 +134,9 @@ std::vector<ParameterGroup> split_parameters(
   ParameterGroup rest{{}, others};
   for (const NamedTensor& parameter : parameters) {
     const std::string& name = parameter.first;
-    const bool table =
-        name.find("embed_tokens") != std::string::npos || name.rfind("lm_head", 0) == 0;
+    const bool table = name.find("embed_tokens") != std::string::npos ||
+                       name.find(".wte.") != std::string::npos ||
+                       name.find(".wpe.") != std::string::npos || name.rfind("lm_head", 0) == 0;
     (parameter.second.dim() == 2 && !table ? hidden : rest).parameters.push_back(parameter);
   }
   std::vector<ParameterGroup> groups;

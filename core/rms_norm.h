@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/norm.h"
 #include "core/torch.h"
 
 namespace errata {
@@ -10,12 +11,14 @@ namespace errata {
 torch::Tensor rms_norm(
     const torch::Tensor& x, const torch::Tensor& weight, double eps, bool adds_one);
 
-class RmsNormImpl : public torch::nn::Module {
+class RmsNormImpl : public NormImpl {
  public:
   /// The weight [size] is left uninitialised.
   RmsNormImpl(std::int64_t size, double eps, bool adds_one, torch::TensorOptions options = {});
 
-  torch::Tensor forward(const torch::Tensor& x) { return rms_norm(x, weight, eps_, adds_one_); }
+  torch::Tensor forward(const torch::Tensor& x) override {
+    return rms_norm(x, weight, eps_, adds_one_);
+  }
 
   bool adds_one() const { return adds_one_; }
   double eps() const { return eps_; }

@@ -73,7 +73,7 @@ class RotateFunction : public torch::autograd::Function<RotateFunction> {
 } // namespace
 
 RopeTable::RopeTable(RopeConfig config, std::int64_t head_dim)
-    : config_(config), head_dim_(head_dim) {}
+    : config_(config), dims_(config.rotary_dim > 0 ? config.rotary_dim : head_dim) {}
 
 void RopeTable::extend(std::int64_t limit, torch::Dtype dtype, torch::Device device) {
   const torch::NoGradGuard no_grad;
@@ -85,28 +85,62 @@ void RopeTable::extend(std::int64_t limit, torch::Dtype dtype, torch::Device dev
   const torch::Dtype wide = statistics_dtype(dtype);
   const auto options = torch::TensorOptions().dtype(wide);
   const torch::Tensor angle =
-      torch::outer(torch::arange(size, options), rope_frequencies(config_, head_dim_, wide));
+      torch::outer(torch::arange(size, options), rope_frequencies(config_, dims_, wide));
   const double scale = config_.yarn ? config_.yarn->attention_factor : 1.0;
   table_.cos = angle.cos().mul_(scale).to(device, dtype);
   table_.sin = angle.sin().mul_(scale).to(device, dtype);
 }
 
+// Each row with the base that its sequence's length has.
+RopeAngles RopeTable::dynamic_angles(
+    const torch::Tensor& positions, const torch::Tensor& lengths, torch::Dtype dtype) const {
+  const torch::NoGradGuard no_grad;
+  const torch::Dtype wide = statistics_dtype(dtype);
+  const auto original = static_cast<double>(config_.dynamic->original_positions);
+  const auto dims = static_cast<double>(dims_);
+  const torch::Tensor stretch =
+      lengths.to(wide).clamp_min(original) * (config_.factor / original) - (config_.factor - 1.0);
+  const torch::Tensor base = stretch.pow(dims / (dims - 2.0)).mul_(config_.base).unsqueeze(1);
+  const torch::Tensor exponents =
+      torch::arange(0, dims_, 2, base.options()).div_(dims).unsqueeze(0);
+  const torch::Tensor angle =
+      positions.to(wide).unsqueeze(1) * torch::pow(base, exponents).reciprocal_();
+  return {angle.cos().to(dtype), angle.sin().to(dtype), config_.interleaved};
+}
+
 RopeAngles RopeTable::angles(
-    const torch::Tensor& positions, std::int64_t limit, torch::Dtype dtype) {
+    const torch::Tensor& positions,
+    const torch::Tensor& lengths,
+    std::int64_t limit,
+    torch::Dtype dtype) {
+  if (config_.dynamic && limit > config_.dynamic->original_positions) {
+    return dynamic_angles(positions, lengths, dtype);
+  }
   const bool usable = table_.cos.defined() && table_.cos.size(0) >= limit &&
                       table_.cos.scalar_type() == dtype &&
                       table_.cos.device() == positions.device();
   if (!usable) {
     extend(limit, dtype, positions.device());
   }
-  return {table_.cos.index_select(0, positions), table_.sin.index_select(0, positions)};
+  return {
+      table_.cos.index_select(0, positions),
+      table_.sin.index_select(0, positions),
+      config_.interleaved};
 }
 
 torch::Tensor rotate(const torch::Tensor& x, const RopeAngles& angles) {
-  if (needs_graph(x)) {
-    return RotateFunction::apply(x, angles.cos, angles.sin);
+  const std::int64_t turning = 2 * angles.cos.size(1);
+  const std::int64_t still = x.size(-1) - turning;
+  torch::Tensor part = still == 0 ? x : x.narrow(-1, 0, turning).contiguous();
+  if (angles.interleaved) { // neighbours become the two halves, and back
+    part = part.unflatten(-1, {turning / 2, 2}).transpose(-1, -2).flatten(-2).contiguous();
   }
-  return rotated(x, angles.cos, angles.sin, false);
+  torch::Tensor y = needs_graph(part) ? RotateFunction::apply(part, angles.cos, angles.sin)
+                                      : rotated(part, angles.cos, angles.sin, false);
+  if (angles.interleaved) {
+    y = y.unflatten(-1, {2, turning / 2}).transpose(-1, -2).flatten(-2);
+  }
+  return still == 0 ? y.contiguous() : torch::cat({y, x.narrow(-1, turning, still)}, -1);
 }
 
 } // namespace errata

@@ -27,8 +27,8 @@ double llama3_frequency(double frequency, double factor, const Llama3Rope& rope)
 // transformers' `_compute_yarn_parameters` has it.
 class YarnRamp {
  public:
-  YarnRamp(const YarnRope& rope, double base, std::int64_t head_dim) {
-    const auto dim = static_cast<double>(head_dim);
+  YarnRamp(const YarnRope& rope, double base, std::int64_t dims) {
+    const auto dim = static_cast<double>(dims);
     const auto dimension_of = [&](double turns) {
       return dim *
              std::log(
@@ -60,22 +60,24 @@ class YarnRamp {
 
 } // namespace
 
-torch::Tensor rope_frequencies(
-    const RopeConfig& config, std::int64_t head_dim, torch::Dtype dtype) {
+torch::Tensor rope_frequencies(const RopeConfig& config, std::int64_t dims, torch::Dtype dtype) {
   const auto options = torch::TensorOptions().dtype(dtype);
   const torch::Tensor exponents =
-      torch::arange(0, head_dim, 2, options).div_(static_cast<double>(head_dim));
+      torch::arange(0, dims, 2, options).div_(static_cast<double>(dims));
   const torch::Tensor plain = torch::pow(config.base, exponents).reciprocal_();
+  if (config.dynamic) { // up to the original positions
+    return plain;
+  }
   if (!config.llama3 && !config.yarn) {
     return plain.div_(config.factor);
   }
   const torch::Tensor wide = plain.to(torch::kFloat64).contiguous();
   auto* frequency = wide.data_ptr<double>();
-  for (std::size_t j = 0; j < static_cast<std::size_t>(head_dim / 2); ++j) {
+  for (std::size_t j = 0; j < static_cast<std::size_t>(dims / 2); ++j) {
     if (config.llama3) {
       frequency[j] = llama3_frequency(frequency[j], config.factor, *config.llama3);
     } else {
-      const double divided = YarnRamp(*config.yarn, config.base, head_dim).at(j);
+      const double divided = YarnRamp(*config.yarn, config.base, dims).at(j);
       frequency[j] *= divided / config.factor + (1 - divided);
     }
   }

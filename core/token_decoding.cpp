@@ -15,8 +15,6 @@ namespace {
 
 using Texts = std::vector<std::string>;
 
-constexpr const char* kReplacement = "\xEF\xBF\xBD"; // U+FFFD
-
 // GPT-2's table: printable characters of Latin-1 stand for themselves, the other bytes for the
 // characters from U+0100 on, in order.
 struct ByteCharacters {
@@ -64,7 +62,7 @@ Texts join_bytes(const Texts& tokens) {
     if (is_utf8(bytes)) {
       result.push_back(bytes);
     } else {
-      result.insert(result.end(), bytes.size(), kReplacement);
+      result.insert(result.end(), bytes.size(), kReplacementCharacter);
     }
     bytes.clear();
   };
@@ -119,8 +117,7 @@ TokenDecoder each_token(Change change) {
 
 TokenDecoder metaspace(const JsonFields& fields) {
   const auto sign = std::make_shared<const SearchPattern>(
-      Json{{"String", fields.optional<std::string>("replacement", "\xE2\x96\x81")}},
-      fields.where());
+      Json{{"String", fields.optional<std::string>("replacement", kSpaceSign)}}, fields.where());
   const bool old = fields.optional<bool>("add_prefix_space", true);
   const bool prepended =
       fields.optional<std::string>("prepend_scheme", old ? "always" : "never") != "never";

@@ -3,7 +3,6 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "core/token_cutting.h"
-#include "core/utf8.h"
 
 #include <cstdlib>
 #include <memory>
@@ -12,7 +11,6 @@
 namespace errata {
 namespace {
 
-constexpr const char* kSpaceSign = "\xE2\x96\x81"; // U+2581
 // What GPT-2 cuts by, where a file does not say otherwise.
 constexpr const char* kGpt2Words =
     R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";

@@ -13,6 +13,9 @@
 
 namespace errata {
 
+/// What SentencePiece writes for a blank.
+inline constexpr const char* kSpaceSign = "\xE2\x96\x81"; // U+2581
+
 /// A part of a text, and whether the whole text begins with it.
 struct TextPart {
   std::string text;

@@ -1,13 +1,12 @@
 #include "core/tokenizer_json.h"
 
 #include "core/base/json.h"
+#include "core/token_steps.h"
 
 #include <unordered_set>
 
 namespace errata {
 namespace {
-
-constexpr const char* kSpaceSign = "\xE2\x96\x81"; // U+2581
 
 bool begins_character(char c) {
   return (static_cast<unsigned char>(c) & 0xC0) != 0x80;

@@ -3,8 +3,6 @@
 namespace errata {
 namespace {
 
-constexpr const char* kReplacement = "\xEF\xBF\xBD"; // U+FFFD
-
 unsigned char byte_at(std::string_view text, std::size_t i) {
   return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
 }
@@ -80,7 +78,8 @@ std::string to_utf8(std::string_view text) {
   while (!text.empty()) {
     const Sequence sequence = sequence_of(byte_at(text, 0));
     const std::size_t bytes = well_formed(text, sequence);
-    result += bytes == sequence.length ? text.substr(0, bytes) : std::string_view(kReplacement);
+    result +=
+        bytes == sequence.length ? text.substr(0, bytes) : std::string_view(kReplacementCharacter);
     text.remove_prefix(bytes);
   }
   return result;

@@ -6,6 +6,8 @@
 
 namespace errata {
 
+inline constexpr const char* kReplacementCharacter = "\xEF\xBF\xBD"; // U+FFFD
+
 /// Bytes of the character that begins `text`: 1 to 4, or 0 where no valid one begins.
 std::size_t utf8_length(std::string_view text);
 

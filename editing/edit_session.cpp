@@ -20,7 +20,7 @@ torch::Tensor EditSession::open(const std::string& module) {
     if (name == module) {
       const torch::NoGradGuard no_grad;
       const torch::Tensor original = linear->weight.variable_data();
-      linear->weight.set_data(original.to(torch::kFloat32, false, /*copy=*/true));
+      linear->weight.set_data(original.to(torch::kFloat32, false, /*copy=*/true).contiguous());
       opened_.push_back({module, linear->weight, original, {}});
       return linear->weight;
     }

@@ -13,7 +13,7 @@ namespace {
 
 std::int64_t layer_of(const Decoder& model, const std::string& module) {
   for (std::int64_t layer = 0; layer < model->config().num_layers(); ++layer) {
-    if (module.rfind(concat("model.layers.", layer, "."), 0) == 0) {
+    if (module.rfind(concat(model->config().names.layer(layer), "."), 0) == 0) {
       return layer;
     }
   }

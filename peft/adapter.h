@@ -37,6 +37,8 @@ struct AdapterConfig {
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
   std::vector<std::pair<std::string, double>> alpha_pattern;
   std::string base_model_name_or_path;
+  /// The base keeps its weights as [in, out] (GPT-2). Only told to PEFT: adapters do not differ.
+  bool fan_in_fan_out = false;
 };
 
 /// Parses "2-3,-1": layer indices and ranges, negative ones from the end. Sorted, unique.

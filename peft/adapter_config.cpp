@@ -36,7 +36,8 @@ constexpr std::array kRead = {
     "layers_to_transform",
     "layers_pattern",
     "rank_pattern",
-    "alpha_pattern"};
+    "alpha_pattern",
+    "fan_in_fan_out"};
 
 template <typename Names>
 bool contains(const Names& names, std::string_view name) {
@@ -208,6 +209,7 @@ AdapterConfig read_lora(const JsonFields& fields, const OrderedJson& ordered) {
   config.lora_alpha = fields.optional<double>("lora_alpha", 8.0);
   config.lora_dropout = fields.optional<double>("lora_dropout", 0.0);
   config.use_rslora = fields.optional<bool>("use_rslora", false);
+  config.fan_in_fan_out = fields.optional<bool>("fan_in_fan_out", false);
   config.base_model_name_or_path =
       fields.optional<std::string>("base_model_name_or_path", std::string());
   read_names(fields, "target_modules", config.target_modules, config.target_regex);

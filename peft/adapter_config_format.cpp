@@ -38,7 +38,7 @@ OrderedJson lora_json(const AdapterConfig& config) {
   json["lora_alpha"] = number(config.lora_alpha);
   json["lora_dropout"] = config.lora_dropout;
   json["bias"] = "none";
-  json["fan_in_fan_out"] = false;
+  json["fan_in_fan_out"] = config.fan_in_fan_out;
   json["target_modules"] =
       config.target_regex ? OrderedJson(*config.target_regex) : OrderedJson(config.target_modules);
   if (config.exclude_regex) {

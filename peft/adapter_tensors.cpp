@@ -12,30 +12,26 @@
 namespace errata::peft {
 namespace {
 
-constexpr std::string_view kLayers = "layers.";
-
-// Module paths of the text decoder as the classes of transformers name them.
-constexpr std::array<std::string_view, 6> kModelPrefixes = {
-    "model.",
-    "",
-    "model.model.",
-    "model.language_model.",
-    "language_model.model.",
-    "language_model."};
+// What stands before the root in the module paths of transformers' classes, and in place of it.
+constexpr std::array<std::string_view, 3> kBeforeRoot = {"", "model.", "language_model."};
+constexpr std::array<std::string_view, 3> kInsteadOfRoot = {
+    "", "model.language_model.", "language_model."};
 
 // "model." of "model.layers.3.…"; nothing when the name is not below the decoder's layers.
-std::optional<std::string> model_prefix(const std::string& name) {
-  for (const std::string_view prefix : kModelPrefixes) {
-    if (name.starts_with(prefix) &&
-        std::string_view(name).substr(prefix.size()).starts_with(kLayers)) {
-      return std::string(prefix);
-    }
+std::optional<std::string> model_prefix(const std::string& name, const ModuleNames& names) {
+  std::vector<std::string> prefixes;
+  for (const std::string_view before : kBeforeRoot) {
+    prefixes.push_back(concat(before, names.root, "."));
   }
-  return std::nullopt;
+  prefixes.insert(prefixes.end(), kInsteadOfRoot.begin(), kInsteadOfRoot.end());
+  const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](const auto& prefix) {
+    return name.starts_with(concat(prefix, names.layers, "."));
+  });
+  return found == prefixes.end() ? std::nullopt : std::optional(*found);
 }
 
-bool names_embedding_or_head(const std::string& name) {
-  return name.find("embed_tokens.") != std::string::npos || name.starts_with("lm_head.") ||
+bool names_embedding_or_head(const std::string& name, const ModuleNames& names) {
+  return name.find(names.embedding + ".") != std::string::npos || name.starts_with("lm_head.") ||
          name.find(".lm_head.") != std::string::npos;
 }
 
@@ -60,7 +56,8 @@ torch::Tensor to_float32(const torch::Tensor& tensor, const std::string& where) 
 
 } // namespace
 
-AdapterTensors read_adapter_tensors(const std::filesystem::path& path, bool peft_names) {
+AdapterTensors read_adapter_tensors(
+    const std::filesystem::path& path, bool peft_names, const ModuleNames& names) {
   const SafetensorsFile file(path);
   AdapterTensors result;
   std::optional<std::string> found_prefix;
@@ -74,7 +71,7 @@ AdapterTensors read_adapter_tensors(const std::filesystem::path& path, bool peft
         " is unexpected; PEFT's names start with ",
         prefix);
     const std::string inner = name.substr(prefix.size());
-    if (names_embedding_or_head(inner)) {
+    if (names_embedding_or_head(inner, names)) {
       ERRATA_CHECK(
           inner.ends_with(".base_layer.weight"),
           ErrorCode::kUnsupported,
@@ -83,7 +80,7 @@ AdapterTensors read_adapter_tensors(const std::filesystem::path& path, bool peft
           "only");
       continue;
     }
-    const auto here = model_prefix(inner);
+    const auto here = model_prefix(inner, names);
     ERRATA_CHECK(
         here.has_value(),
         ErrorCode::kCorrupt,
@@ -96,9 +93,9 @@ AdapterTensors read_adapter_tensors(const std::filesystem::path& path, bool peft
         " starts with another module path than the tensors before it");
     found_prefix = here;
     result.tensors.emplace(
-        "model." + inner.substr(here->size()), to_float32(file.tensor(name), where));
+        concat(names.root, ".", inner.substr(here->size())), to_float32(file.tensor(name), where));
   }
-  result.model_prefix = found_prefix.value_or("model.");
+  result.model_prefix = found_prefix.value_or(names.root + ".");
   return result;
 }
 

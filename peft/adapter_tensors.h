@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/module_names.h"
 #include "core/torch.h"
 
 #include <filesystem>
@@ -12,14 +13,15 @@ namespace errata::peft {
 struct AdapterTensors {
   /// Float32, on the CPU: `model.layers.3.self_attn.q_proj.lora_A.weight`.
   std::map<std::string, torch::Tensor> tensors;
-  /// What the file says where the decoder says `model.`: PEFT names modules after the class it
-  /// wrapped ("" for a bare base, `model.language_model.` for a multimodal one).
-  std::string model_prefix = "model.";
+  /// What the file says where the decoder says `model.` (its root): PEFT names modules after the
+  /// class it wrapped ("" for a bare base, `model.language_model.` for a multimodal one).
+  std::string model_prefix;
 };
 
 /// Reads `path`. `peft_names`: the names carry PEFT's prefix. Whole base matrices that PEFT stores
 /// beside an adapter are left out; adapters on embeddings or the output head are `kUnsupported`;
 /// names outside the decoder's layers, mixed prefixes and values that are not finite `kCorrupt`.
-AdapterTensors read_adapter_tensors(const std::filesystem::path& path, bool peft_names);
+AdapterTensors read_adapter_tensors(
+    const std::filesystem::path& path, bool peft_names, const ModuleNames& names);
 
 } // namespace errata::peft

@@ -104,6 +104,7 @@ std::unique_ptr<Adapter> attach_lora(
     if (!selected.contains(path)) {
       continue;
     }
+    resolved.fan_in_fan_out = resolved.fan_in_fan_out || linear->transposed_in_files;
     const std::int64_t rank = module_rank(resolved, path);
     const std::int64_t in = linear->weight.size(1);
     const double bound = 1.0 / std::sqrt(static_cast<double>(in));
@@ -148,6 +149,7 @@ std::unique_ptr<Adapter> attach_truncated_delta(
     torch::Tensor a = (root.unsqueeze(1) * v.slice(0, 0, rank)).contiguous();
     torch::Tensor b = (u.slice(1, 0, rank) * root).contiguous();
     config.target_modules.push_back(part.module);
+    config.fan_in_fan_out = config.fan_in_fan_out || part.linear->transposed_in_files;
     if (rank != r) {
       config.rank_pattern.emplace_back(part.module, rank);
       config.alpha_pattern.emplace_back(part.module, static_cast<double>(rank));

@@ -205,6 +205,7 @@ ExportResult export_merged(
     const MergeCounts counts = write_merged_weights(
         WeightFiles(model_directory),
         attached,
+        model.decoder->transposed_in_files(),
         staged.path(),
         options.dtype,
         options.shard_bytes,

@@ -77,13 +77,17 @@ class TensorTaker {
   Findings findings_;
 };
 
+std::string below_root(const Decoder& model, const std::string& path) {
+  return path.substr(model->config().names.root.size() + 1);
+}
+
 // The modules that the config selects when the decoder's modules carry the file's names.
 std::vector<std::string> select_as_in_file(
     const Decoder& model, const AdapterConfig& config, const std::string& prefix) {
   const TargetMatcher matcher(config);
   std::vector<std::string> modules;
   for (const auto& [path, linear] : model->linears()) {
-    if (matcher.matches(prefix + path.substr(std::string("model.").size()))) {
+    if (matcher.matches(prefix + below_root(model, path))) {
       modules.push_back(path);
     }
   }
@@ -98,9 +102,9 @@ AdapterConfig in_own_names(
     const std::vector<std::string>& modules,
     const std::string& prefix) {
   const auto file_name = [&](const std::string& module) {
-    return prefix + module.substr(std::string("model.").size());
+    return prefix + below_root(model, module);
   };
-  bool same = select_as_in_file(model, config, "model.") == modules;
+  bool same = select_as_in_file(model, config, model->config().names.root + ".") == modules;
   for (const std::string& module : modules) {
     same = same && module_rank(config, module) == module_rank(config, file_name(module)) &&
            module_scale(config, module) == module_scale(config, file_name(module));
@@ -227,7 +231,8 @@ std::unique_ptr<Adapter> load_adapter(Decoder& model, const fs::path& directory)
   const AdapterConfig config = read_adapter_config(directory / kConfigFile);
   const fs::path path = directory / kTensorFile;
   require_file(path, "adapter weights");
-  AdapterTensors file = read_adapter_tensors(path, config.peft_type == "LORA");
+  AdapterTensors file =
+      read_adapter_tensors(path, config.peft_type == "LORA", model->config().names);
   try {
     return config.peft_type == "LORA" ? load_lora(model, config, file, path)
                                       : load_delta(model, config, file, path);

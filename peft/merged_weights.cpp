@@ -14,12 +14,12 @@ namespace {
 
 using Names = std::vector<std::string>;
 
-// Where a checkpoint may keep what the decoder calls `model.…`: multimodal ones add a prefix.
+// Where a checkpoint may keep what the decoder calls `model.…`: multimodal ones add a prefix,
+// GPT-2's own leave the root away.
 std::string file_name(const WeightFiles& base, const std::string& name) {
+  const std::string below = name.substr(name.find('.') + 1);
   const std::array candidates = {
-      name,
-      "language_model." + name,
-      "model.language_model." + name.substr(std::string_view("model.").size())};
+      name, "language_model." + name, "model.language_model." + below, below};
   for (const std::string& candidate : candidates) {
     if (base.has(candidate)) {
       return candidate;
@@ -31,11 +31,16 @@ std::string file_name(const WeightFiles& base, const std::string& name) {
 // Adds deltas matrix by matrix, so that no more than one is expanded at a time.
 class Merger {
  public:
-  Merger(const WeightFiles& base, const std::vector<std::unique_ptr<Adapter>>& adapters)
+  Merger(
+      const WeightFiles& base,
+      const std::vector<std::unique_ptr<Adapter>>& adapters,
+      const std::set<std::string>& transposed)
       : base_(base) {
     for (const auto& adapter : adapters) {
       for (const std::string& module : adapter->modules()) {
-        changes_[file_name(base, module + ".weight")].push_back({adapter.get(), module});
+        const std::string weight = module + ".weight";
+        changes_[file_name(base, weight)].push_back(
+            {adapter.get(), module, transposed.contains(weight)});
       }
     }
     counts_.modules = static_cast<std::int64_t>(changes_.size());
@@ -48,8 +53,11 @@ class Merger {
       return weight; // the writer converts it
     }
     torch::Tensor delta;
-    for (const auto& [adapter, module] : found->second) {
-      const torch::Tensor change = adapter->delta(module).to(torch::kCPU);
+    for (const auto& [adapter, module, transposed] : found->second) {
+      torch::Tensor change = adapter->delta(module).to(torch::kCPU);
+      if (transposed) {
+        change = change.t().contiguous();
+      }
       delta = delta.defined() ? delta.add_(change) : change;
     }
     const torch::Tensor changed = delta.ne(0);
@@ -74,6 +82,7 @@ class Merger {
   struct Change {
     const Adapter* adapter;
     std::string module;
+    bool transposed; ///< the file has its weight as [in, out]
   };
 
   const WeightFiles& base_;
@@ -100,12 +109,13 @@ std::string shard_name(std::size_t index, std::size_t count) {
 MergeCounts write_merged_weights(
     const WeightFiles& base,
     const std::vector<std::unique_ptr<Adapter>>& adapters,
+    const std::set<std::string>& transposed,
     const std::filesystem::path& directory,
     std::optional<torch::Dtype> dtype,
     std::uint64_t shard_bytes,
     const ProgressCallback& progress) {
   const torch::NoGradGuard no_grad;
-  Merger merger(base, adapters);
+  Merger merger(base, adapters, transposed);
   std::vector<Names> shards(1);
   std::uint64_t filled = 0;
   std::uint64_t total = 0;

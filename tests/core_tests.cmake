@@ -3,7 +3,9 @@ errata_add_tests(core TORCH LIBRARIES errata::core SOURCES
   core/gated_activation_test.cpp
   core/generation_test.cpp
   core/kernels_test.cpp
+  core/griffin_test.cpp
   core/kv_cache_test.cpp
+  core/linear_scan_test.cpp
   core/packed_attention_short_test.cpp
   core/packed_attention_test.cpp
   core/packed_batch_test.cpp

@@ -213,6 +213,16 @@ TEST_F(ModelCommandsTest, StopsBeforeAStopString) {
   EXPECT_LE(stopped["tokens"].size(), whole["tokens"].size());
 }
 
+TEST_F(ModelCommandsTest, StreamsTheSameText) {
+  std::vector<std::string> arguments = {
+      "generate", "--model", model(), "--prompt", "Norra", "--max-new-tokens", "9"};
+  const std::string text = run(arguments).out;
+  arguments.emplace_back("--stream");
+  EXPECT_EQ(run(arguments).out, text);
+  arguments.emplace_back("--json");
+  expect_failure(arguments, 2, {"--stream", "--json"});
+}
+
 TEST_F(ModelCommandsTest, ChatWritesTheTurnsOfAFormat) {
   const auto generated = [&](std::vector<std::string> rest) {
     std::vector<std::string> arguments = {

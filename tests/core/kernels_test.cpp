@@ -56,7 +56,7 @@ TEST_F(KernelsTest, RotationFollowsFloat64) {
       RopeTable table({}, head_dim);
       for (const std::int64_t rows : {1, 9, 300}) {
         const torch::Tensor positions = torch::arange(rows, torch::kInt64);
-        const RopeAngles angles = table.angles(positions, rows, dtype);
+        const RopeAngles angles = table.angles(positions, {}, rows, dtype);
         const RopeAngles wide{angles.cos.to(torch::kFloat64), angles.sin.to(torch::kFloat64)};
         const Function rotation = [&](const std::vector<torch::Tensor>& in) {
           return rotate(in[0], in[0].scalar_type() == dtype ? angles : wide);

@@ -107,5 +107,39 @@ TEST_F(LabelLossTest, ChunksOfTheOutputLayerChangeNothing) {
   }
 }
 
+// float32 and bfloat16 without KL go through a kernel. Each is judged by float64 on its own logits,
+// with the whole vocabulary far off and a row without weight among them.
+TEST_F(LabelLossTest, OnePassFollowsFloat64) {
+  for (const torch::Dtype dtype : {torch::kFloat32, torch::kBFloat16}) {
+    for (DecoderConfig config : {testing_support::tiny_gemma3(), testing_support::tiny_llama()}) {
+      Decoder model = testing_support::random_decoder(config, dtype);
+      const std::int64_t rows = 21;
+      const torch::Tensor hidden = (torch::randn({rows, config.hidden_size}) * 3).to(dtype);
+      LabelTargets targets;
+      targets.labels = torch::randint(config.vocab_size, {rows}, torch::kInt64);
+      targets.weights = torch::rand({rows});
+      targets.weights[3] = 0;
+      torch::Tensor gradient;
+      const LabelLoss loss = output_layer_loss(model, hidden, {}, targets, gradient);
+      EXPECT_EQ(gradient.scalar_type(), dtype);
+      EXPECT_EQ(loss.kl.item<double>(), 0.0);
+
+      const torch::Tensor leaf = hidden.clone().requires_grad_();
+      const torch::Tensor own = model->logits(leaf);
+      const torch::Tensor wide = own.detach().to(kDouble).requires_grad_();
+      const torch::Tensor losses =
+          torch::nll_loss(torch::log_softmax(wide, 1), targets.labels, {}, at::Reduction::None);
+      const torch::Tensor total = (losses * targets.weights.to(kDouble)).sum();
+      total.backward();
+      own.backward(wide.grad().to(dtype));
+      EXPECT_NEAR(
+          loss.cross_entropy.item<double>(), total.item<double>(), 1e-5 * total.item<double>());
+      const double tolerance = dtype == torch::kFloat32 ? 1e-5 : 0.01;
+      const double size = leaf.grad().abs().max().item<double>();
+      EXPECT_LT(largest_difference(gradient, leaf.grad()), tolerance * size);
+    }
+  }
+}
+
 } // namespace
 } // namespace errata

@@ -39,7 +39,7 @@ TEST(LlamaConfigTest, ReadsLlama) {
   EXPECT_EQ(decoder.model_type, "llama");
   EXPECT_EQ(decoder.head_dim, 128);
   EXPECT_EQ(decoder.num_kv_heads, 8);
-  EXPECT_DOUBLE_EQ(decoder.rms_norm_eps, 1e-5);
+  EXPECT_DOUBLE_EQ(decoder.norm_eps, 1e-5);
   EXPECT_DOUBLE_EQ(decoder.query_scale, 1 / std::sqrt(128.0));
   EXPECT_EQ(decoder.embedding_scale, 1.0);
   EXPECT_EQ(decoder.activation, Activation::kSilu);
@@ -141,8 +141,8 @@ TEST(LlamaConfigTest, NamesWhatIsNotSupportedOrDoesNotAddUp) {
   // The exact GELU is another function than the tanh form.
   bad(unsupported, R"({"hidden_act": "gelu"})", {"'gelu'", "silu"});
   bad(unsupported,
-      R"({"rope_scaling": {"type": "dynamic", "factor": 2}})",
-      {"'dynamic'", "llama3"});
+      R"({"rope_scaling": {"type": "longrope", "factor": 2}})",
+      {"'longrope'", "llama3"});
   bad(unsupported, R"({"rope_parameters": {"full_attention": {}}})", {"full_attention", "one set"});
   bad(unsupported,
       R"({"rope_parameters": {"partial_rotary_factor": 0.5}})",

@@ -119,8 +119,8 @@ TEST(ModelConfigTest, NamesWhatIsNotSupported) {
       {"'longrope'", "linear"});
   expect_bad(
       code,
-      R"({"rope_parameters": {"full_attention": {"rope_type": "dynamic", "factor": 2}}})",
-      {"'dynamic'", "full_attention"});
+      R"({"rope_parameters": {"full_attention": {"rope_type": "longrope", "factor": 2}}})",
+      {"'longrope'", "full_attention"});
   expect_bad(code, R"({"rope_parameters": {"rope_theta": 1e4}})", {"rope_parameters"});
   expect_bad(code, R"({"attn_logit_softcapping": 50.0})", {"attn_logit_softcapping"});
   expect_bad(code, R"({"use_bidirectional_attention": true})", {"use_bidirectional_attention"});

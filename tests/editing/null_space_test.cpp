@@ -42,7 +42,7 @@ TEST_F(NullSpaceTest, MomentsAreThoseOfTheLayersInputs) {
       const PackedBatch packed = pack_examples(micro, torch::kCPU);
       torch::Tensor x = weights["model.embed_tokens.weight"].index_select(0, packed.ids) *
                         model->config().embedding_scale;
-      x = x / (x.square().mean(-1, true) + model->config().rms_norm_eps).sqrt();
+      x = x / (x.square().mean(-1, true) + model->config().norm_eps).sqrt();
       x = (x * (1 + weights[layer + "input_layernorm.weight"])).to(torch::kFloat64);
       sum += x.t().mm(x);
       rows += packed.rows();

@@ -12,9 +12,11 @@ import pathlib
 import sys
 
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
-    AutoModelForCausalLM, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GemmaForCausalLM, LlamaConfig,
-    LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM)
+    AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GemmaForCausalLM, LlamaConfig,
+    LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
+    RecurrentGemmaConfig, RecurrentGemmaForCausalLM)
 
 LENGTHS = [2, 5, 9, 17, 23, 23, 64, 131, 200]
 # The end of a long sequence differs in too many places to be the same in any order of sums.
@@ -23,15 +25,15 @@ LONGEST_GREEDY = 64
 
 def checkpoint(model_class, config_class, seed, **overrides):
     """A model whose weights are large enough that every part of the architecture shows."""
-    config = config_class(
-        bos_token_id=None, eos_token_id=None, pad_token_id=None, **{"max_position_embeddings": 256, **overrides})
+    longest = "n_positions" if config_class in (GPT2Config, GPTJConfig) else "max_position_embeddings"
+    config = config_class(bos_token_id=None, eos_token_id=None, pad_token_id=None, **{longest: 256, **overrides})
     torch.manual_seed(seed)
     model = model_class(config).float().eval()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             parameter.normal_(0.0, 0.3 if parameter.dim() == 1 else 0.15)
             # Norms that multiply by the weight itself are around 1.
-            if "norm" in name and not config.model_type.startswith("gemma"):
+            if ("norm" in name or "ln_" in name) and name.endswith("weight") and "gemma" not in config.model_type:
                 parameter.add_(1.0)
     return model
 
@@ -46,6 +48,18 @@ def gemma(seed, **overrides):
 
 def gemma2(seed, **overrides):
     return checkpoint(Gemma2ForCausalLM, Gemma2Config, seed, **overrides)
+
+
+def gpt2(seed, **overrides):
+    return checkpoint(GPT2LMHeadModel, GPT2Config, seed, **overrides)
+
+
+def gptj(seed, **overrides):
+    return checkpoint(GPTJForCausalLM, GPTJConfig, seed, **overrides)
+
+
+def griffin(seed, **overrides):
+    return checkpoint(RecurrentGemmaForCausalLM, RecurrentGemmaConfig, seed, **overrides)
 
 
 def llama(seed, **overrides):
@@ -112,11 +126,32 @@ CHECKPOINTS = {
     "gemma2_types": lambda: gemma2(
         21, **shape(69, 40, 48, 3, 4, 1, 14), sliding_window=11, attn_logit_softcapping=1.0, attention_bias=True,
         layer_types=["full_attention", "sliding_attention", "sliding_attention"]),
+    "gpt2_plain": lambda: gpt2(22, vocab_size=91, n_embd=36, n_layer=3, n_head=3),
+    "gpt2_inner": lambda: gpt2(23, vocab_size=77, n_embd=40, n_layer=2, n_head=8, n_inner=52),
+    # As its authors published it: names without the root, and the mask among them.
+    "gpt2_old": lambda: CHECKPOINTS["gpt2_plain"](),
+    "gptj_part": lambda: gptj(24, vocab_size=93, n_embd=48, n_layer=3, n_head=4, rotary_dim=6),
+    "gptj_whole": lambda: gptj(25, vocab_size=65, n_embd=32, n_layer=2, n_head=4, rotary_dim=8, n_inner=44),
+    "gptj_one": lambda: gptj(26, vocab_size=57, n_embd=24, n_layer=4, n_head=1, rotary_dim=10),
+    "griffin_plain": lambda: griffin(
+        27, vocab_size=99, hidden_size=36, intermediate_size=120, num_hidden_layers=4, num_attention_heads=3,
+        attention_window_size=7),
+    "griffin_wide": lambda: griffin(
+        28, vocab_size=71, hidden_size=32, intermediate_size=80, num_hidden_layers=5, num_attention_heads=4,
+        num_key_value_heads=1, attention_window_size=20, lru_width=48, logits_soft_cap=5.0,
+        block_types=["attention", "recurrent"]),
+    "griffin_conv": lambda: griffin(
+        29, vocab_size=63, hidden_size=40, intermediate_size=96, num_hidden_layers=3, num_attention_heads=5,
+        num_key_value_heads=5, attention_window_size=12, conv1d_width=3),
     "llama_grouped": lambda: llama(7, **shape(101, 48, 80, 3, 6, 2), rope_parameters=LLAMA3, rms_norm_eps=1e-5),
     "llama_tied": lambda: llama(8, **shape(67, 32, 48, 4, 4, 1, 12), tie_word_embeddings=True, rope_parameters=YARN),
     "llama_biases": lambda: llama(
         9, **shape(83, 40, 56, 2, 4, 4), attention_bias=True, mlp_bias=True,
         rope_parameters={"rope_type": "linear", "rope_theta": 5_000.0, "factor": 2.0}),
+    # Most of the sequences are longer than the positions that the base stands for.
+    "llama_dynamic": lambda: llama(
+        30, **shape(85, 36, 48, 2, 6, 2), max_position_embeddings=20,
+        rope_parameters={"rope_type": "dynamic", "rope_theta": 10_000.0, "factor": 3.0}),
     # transformers 4 and the fields of Llama 3.2.
     "llama_old": lambda: CHECKPOINTS["llama_grouped"](),
     "mistral_window": lambda: mistral(10, **shape(109, 48, 64, 3, 6, 2), sliding_window=7),
@@ -138,8 +173,9 @@ CHECKPOINTS = {
 
 @torch.no_grad()
 def logprobs(model, tokens):
-    logits = model(input_ids=torch.tensor([tokens])).logits[0].float()
-    table = torch.log_softmax(logits[:-1], dim=-1)
+    # The last token predicts nothing; with dynamic RoPE its presence alone would change the others.
+    logits = model(input_ids=torch.tensor([tokens[:-1]]), use_cache=False).logits[0].float()
+    table = torch.log_softmax(logits, dim=-1)
     return table.gather(1, torch.tensor(tokens[1:])[:, None])[:, 0].tolist()
 
 
@@ -152,9 +188,16 @@ def greedy(model, tokens, count=12):
 
 
 def old_dialect(directory):
-    """Rewrites config.json as transformers 4 wrote it."""
+    """Rewrites config.json as transformers 4 wrote it, and GPT-2's tensors as OpenAI's files have them."""
     path = directory / "config.json"
     config = json.loads(path.read_text())
+    if config["model_type"] == "gpt2":
+        file = directory / "model.safetensors"
+        tensors = {name.removeprefix("transformer."): tensor for name, tensor in load_file(file).items()}
+        for layer in range(config["n_layer"]):
+            tensors[f"h.{layer}.attn.bias"] = torch.ones(1, 1, 256, 256)
+        save_file(tensors, file, metadata={"format": "pt"})
+        return
     parameters = config.pop("rope_parameters")
     config["torch_dtype"] = config.pop("dtype")
     if config["model_type"] == "llama":

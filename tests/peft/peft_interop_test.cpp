@@ -237,5 +237,55 @@ TEST_F(PeftInteropTest, SelectionIsPefts) {
   }
 }
 
+// Adapters of all linear layers, both ways and merged, on other families than Gemma 3.
+TEST_F(PeftInteropTest, OtherFamiliesAgree) {
+  for (const std::string family : {"llama", "gpt2", "griffin"}) {
+    const fs::path model = path(family);
+    const fs::path theirs = path(family + "-theirs");
+    const fs::path ours = path(family + "-ours");
+    judge(concat(
+        "make-model ",
+        model.string(),
+        " ",
+        family,
+        " + make-adapter ",
+        model.string(),
+        " ",
+        theirs.string(),
+        " every-linear"));
+    Model base = load_model(model);
+    const std::vector<double> plain = own_score(base.decoder);
+    std::vector<std::vector<double>> own;
+    {
+      const auto adapter = load_adapter(base.decoder, theirs);
+      own.push_back(own_score(base.decoder));
+    }
+    AdapterConfig config;
+    config.r = 5;
+    config.target_regex = "all-linear";
+    {
+      const auto adapter = attach_lora(base.decoder, config, 5);
+      const torch::NoGradGuard no_grad;
+      for (auto [name, tensor] : adapter->named_parameters()) {
+        tensor.normal_(0, 0.2);
+      }
+      save_adapter(*adapter, ours);
+      own.push_back(own_score(base.decoder));
+    }
+    export_merged(model, {ours}, path(family + "-merged"));
+    own.push_back(own.back());
+    const std::string score = "score " + model.string() + " ";
+    const auto judged = judged_scores(
+        {score + theirs.string(),
+         score + ours.string(),
+         "score-merged " + path(family + "-merged").string()});
+    ASSERT_EQ(judged.size(), own.size()) << family;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      EXPECT_GT(distance(own[i], plain), 0.05) << family << ": the adapter must matter";
+      EXPECT_LT(distance(own[i], judged[i]), kTolerance) << family << " " << i;
+    }
+  }
+}
+
 } // namespace
 } // namespace errata::peft

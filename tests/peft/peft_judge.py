@@ -1,6 +1,6 @@
-"""Independent judge of adapters: the peft library on a random Gemma 3 model.
+"""Independent judge of adapters: the peft library on random models.
 
-    peft_judge.py make-model DIR            writes a random checkpoint
+    peft_judge.py make-model DIR [FAMILY]   writes a random checkpoint: gemma3, llama, gpt2 or griffin
     peft_judge.py make-adapter MODEL DIR NAME   writes an adapter as PEFT does
     peft_judge.py score MODEL ADAPTER       prints log-probabilities of fixed tokens as JSON
     peft_judge.py score-merged MODEL        the same without an adapter
@@ -19,7 +19,17 @@ import torch  # noqa: E402
 from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
 from peft.tuners.tuners_utils import check_target_module_exists  # noqa: E402
 from peft.utils.other import get_pattern_key  # noqa: E402
-from transformers import AutoModelForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoModelForCausalLM,
+    Gemma3ForCausalLM,
+    Gemma3TextConfig,
+    GPT2Config,
+    GPT2LMHeadModel,
+    LlamaConfig,
+    LlamaForCausalLM,
+    RecurrentGemmaConfig,
+    RecurrentGemmaForCausalLM,
+)
 
 TOKENS = [2, 17, 5, 44, 9, 61, 30, 3, 3, 58, 12, 40]
 
@@ -34,6 +44,7 @@ ADAPTERS = {
         rank_pattern={"layers.1.mlp.down_proj": 7, "q_proj": 2},
         alpha_pattern={"up_proj": 3, "mlp.*": 11},
     ),
+    "every-linear": dict(r=3, lora_alpha=5, target_modules="all-linear"),
     "expression": dict(r=3, lora_alpha=4, target_modules=r".*\.[02]\..*(k|gate)_proj"),
     "excluded": dict(
         r=3, lora_alpha=4, target_modules=["o_proj"], exclude_modules=["1.self_attn.o_proj"]
@@ -47,26 +58,39 @@ def load(path):
     ).eval()
 
 
-def make_model(path):
+SHAPE = dict(
+    vocab_size=70,
+    hidden_size=24,
+    intermediate_size=40,
+    num_hidden_layers=3,
+    num_attention_heads=4,
+    num_key_value_heads=2,
+)
+SPECIAL = dict(pad_token_id=0, eos_token_id=1, bos_token_id=2, initializer_range=0.2)
+GEMMA3 = dict(
+    head_dim=8,
+    max_position_embeddings=64,
+    sliding_window=5,
+    layer_types=["sliding_attention", "full_attention", "sliding_attention"],
+    query_pre_attn_scalar=11,
+)
+MODELS = {
+    "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SHAPE, **SPECIAL, **GEMMA3)),
+    "llama": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, **SPECIAL)),
+    "gpt2": lambda: GPT2LMHeadModel(
+        GPT2Config(vocab_size=70, n_embd=24, n_layer=3, n_head=4, n_positions=64, **SPECIAL)
+    ),
+    "griffin": lambda: RecurrentGemmaForCausalLM(
+        RecurrentGemmaConfig(
+            **{**SHAPE, "num_attention_heads": 3, "num_key_value_heads": 1}, attention_window_size=5, **SPECIAL
+        )
+    ),
+}
+
+
+def make_model(path, family="gemma3"):
     torch.manual_seed(3)
-    config = Gemma3TextConfig(
-        vocab_size=70,
-        hidden_size=24,
-        intermediate_size=40,
-        num_hidden_layers=3,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=64,
-        sliding_window=5,
-        layer_types=["sliding_attention", "full_attention", "sliding_attention"],
-        query_pre_attn_scalar=11,
-        initializer_range=0.2,
-        pad_token_id=0,
-        eos_token_id=1,
-        bos_token_id=2,
-    )
-    Gemma3ForCausalLM(config).to(torch.float32).save_pretrained(path)
+    MODELS[family]().to(torch.float32).save_pretrained(path)
 
 
 def make_adapter(model, path, name):

@@ -72,7 +72,7 @@ class ReferenceDecoder {
   }
 
   torch::Tensor norm(const torch::Tensor& x, const std::string& module) const {
-    const torch::Tensor y = x / (x.square().mean(-1, true) + config_.rms_norm_eps).sqrt();
+    const torch::Tensor y = x / (x.square().mean(-1, true) + config_.norm_eps).sqrt();
     return y * (weight(module) + (config_.norm_adds_one ? 1.0 : 0.0));
   }
 
