@@ -102,6 +102,16 @@ std::optional<double> soft_cap(const JsonFields& config, const char* name, doubl
   return positive_number(config, name, fallback);
 }
 
+// `head_dim` 0: hidden_size / heads.
+Defaults qwen_defaults(std::int64_t head_dim) {
+  Defaults defaults;
+  defaults.vocab_size = 151'936;
+  defaults.max_positions = 32'768;
+  defaults.heads.kv_heads = 32;
+  defaults.heads.head_dim = head_dim;
+  return defaults;
+}
+
 // Qwen: a window only when `use_sliding_window` says so, from layer `max_window_layers` on.
 void set_qwen_windows(const JsonFields& config, DecoderConfig& result) {
   constexpr std::int64_t kWindow = 4096;
@@ -155,23 +165,14 @@ DecoderConfig parse_mistral(const JsonFields& config) {
 }
 
 DecoderConfig parse_qwen2(const JsonFields& config) {
-  Defaults defaults;
-  defaults.vocab_size = 151'936;
-  defaults.max_positions = 32'768;
-  defaults.heads.kv_heads = 32;
-  DecoderConfig result = parse_common(config, "qwen2", defaults);
+  DecoderConfig result = parse_common(config, "qwen2", qwen_defaults(0));
   result.attention_bias = true;
   set_qwen_windows(config, result);
   return result;
 }
 
 DecoderConfig parse_qwen3(const JsonFields& config) {
-  Defaults defaults;
-  defaults.vocab_size = 151'936;
-  defaults.max_positions = 32'768;
-  defaults.heads.kv_heads = 32;
-  defaults.heads.head_dim = 128;
-  DecoderConfig result = parse_common(config, "qwen3", defaults);
+  DecoderConfig result = parse_common(config, "qwen3", qwen_defaults(128));
   result.qk_norm = true;
   set_attention_biases(config, result);
   set_qwen_windows(config, result);

@@ -21,29 +21,21 @@ struct Step {
       : fields(json, where), kind(fields.required<std::string>("type")) {}
 
   std::string where() const { return concat(fields.where(), ": ", kind); }
-  /// The list under `name` of a Sequence.
-  const Json& list(const char* name) const {
+  /// The field `name`, a list or an object.
+  const Json& part(const char* name, Json::value_t type) const {
     const Json* found = fields.find(name);
     ERRATA_CHECK(
-        found != nullptr && found->is_array(),
+        found != nullptr && found->type() == type,
         ErrorCode::kCorrupt,
         where(),
         ": '",
         name,
-        "' must be a list");
+        "' must be ",
+        type == Json::value_t::array ? "a list" : "an object");
     return *found;
   }
-  const Json& object(const char* name) const {
-    const Json* found = fields.find(name);
-    ERRATA_CHECK(
-        found != nullptr && found->is_object(),
-        ErrorCode::kCorrupt,
-        where(),
-        ": '",
-        name,
-        "' must be an object");
-    return *found;
-  }
+  const Json& list(const char* name) const { return part(name, Json::value_t::array); }
+  const Json& object(const char* name) const { return part(name, Json::value_t::object); }
   [[noreturn]] void fail(const char* what, const char* supported) const {
     ERRATA_FAIL(
         ErrorCode::kUnsupported,
