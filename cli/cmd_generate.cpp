@@ -47,6 +47,15 @@ std::size_t first_stop(const std::string& text, const std::vector<std::string>& 
   return place;
 }
 
+std::size_t longest_stop(const std::vector<std::string>& stops) {
+  std::size_t longest = 0;
+  for (const std::string& stop : stops) {
+    ERRATA_CHECK(!stop.empty(), ErrorCode::kInvalidArgument, "--stop: an empty stop string");
+    longest = std::max(longest, stop.size());
+  }
+  return longest;
+}
+
 // A stop string can only have been completed by the newest token, so the tail is enough: every
 // token but the special ones has at least a byte of text.
 std::function<bool(const Tokens&)> stop_check(
@@ -54,12 +63,7 @@ std::function<bool(const Tokens&)> stop_check(
   if (stops.empty()) {
     return {};
   }
-  std::size_t longest = 0;
-  for (const std::string& stop : stops) {
-    ERRATA_CHECK(!stop.empty(), ErrorCode::kInvalidArgument, "--stop: an empty stop string");
-    longest = std::max(longest, stop.size());
-  }
-  return [&tokenizer, stops, longest](const Tokens& tokens) {
+  return [&tokenizer, stops, longest = longest_stop(stops)](const Tokens& tokens) {
     constexpr std::size_t kSlack = 8; // special tokens and pieces cut inside a character
     const std::size_t tail = std::min(tokens.size(), longest + kSlack);
     const Tokens last(tokens.end() - static_cast<std::ptrdiff_t>(tail), tokens.end());
@@ -132,12 +136,9 @@ std::unique_ptr<TextStream> make_stream(
       prompts.size() == 1 && !common.json,
       ErrorCode::kInvalidArgument,
       "--stream shows one text as it comes; give it one prompt, and not --json");
-  std::size_t longest = 0;
-  for (const std::string& stop : options.stop) {
-    longest = std::max(longest, stop.size());
-  }
+  auto stream = std::make_unique<TextStream>(streams.out, longest_stop(options.stop));
   streams.out << prompts.front() << between << std::flush;
-  return std::make_unique<TextStream>(streams.out, longest);
+  return stream;
 }
 
 void run_generate(
@@ -158,10 +159,11 @@ void run_generate(
   if (check || shown) {
     generation.should_stop = [&](const Tokens& tokens) {
       const Tokens readable = with_text(tokenizer, tokens);
-      if (shown) {
+      const bool stop = check && check(readable);
+      if (shown && !stop) { // with a stop string in it the text ends earlier
         shown->show(tokenizer.decode(readable));
       }
-      return check && check(readable);
+      return stop;
     };
   }
   const auto start = std::chrono::steady_clock::now();

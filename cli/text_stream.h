@@ -14,7 +14,7 @@ class TextStream {
   /// `longest_stop`: bytes of the longest stop string, 0 without any.
   TextStream(std::ostream& out, std::size_t longest_stop);
 
-  /// `text`: all of it so far.
+  /// `text`: all of it so far, without a stop string.
   void show(std::string_view text);
   /// The whole text, which may be shorter than what came (it ended before a stop string).
   void finish(std::string_view text);

@@ -123,12 +123,10 @@ torch::Tensor DecoderImpl::hidden(const PackedBatch& batch) {
 }
 
 torch::Tensor DecoderImpl::states_before(std::int64_t layer, const PackedBatch& batch) {
-  const torch::Tensor x = parts_->embed(
-      batch.ids,
-      positions_of(batch, batch.ids.device()),
-      longest(batch.groups),
-      config_,
-      compute_dtype_);
+  const torch::Tensor positions =
+      parts_->model->positions ? positions_of(batch, batch.ids.device()) : torch::Tensor();
+  const torch::Tensor x =
+      parts_->embed(batch.ids, positions, longest(batch.groups), config_, compute_dtype_);
   return run_packed(0, layer, x, batch);
 }
 
@@ -154,7 +152,7 @@ torch::Tensor DecoderImpl::run_packed(
   const double dropout = torch::GradMode::is_enabled() ? residual_dropout_ : 0.0;
   const auto angles = parts_->angles(
       positions_of(batch, states.device()),
-      lengths_of(batch, states.device()),
+      parts_->looks_at_lengths() ? lengths_of(batch, states.device()) : torch::Tensor(),
       longest(batch.groups),
       states.scalar_type());
   torch::Tensor x = states;
@@ -164,8 +162,11 @@ torch::Tensor DecoderImpl::run_packed(
         [&](const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
           return packed_attention(q, k, v, batch.groups, shape);
         };
-    x = parts_->layer(i)->forward(
-        x, {parts_->of_layer(angles, i), attend, {batch.groups, nullptr, {}}, dropout});
+    LayerPass pass{parts_->of_layer(angles, i), attend, {}, dropout};
+    if (config_.layers[static_cast<std::size_t>(i)].recurrent) {
+      pass.recurrent.groups = batch.groups;
+    }
+    x = parts_->layer(i)->forward(x, pass);
   }
   return x;
 }

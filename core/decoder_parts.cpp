@@ -48,6 +48,12 @@ DecoderImpl::Parts::Parts(const DecoderConfig& config, torch::TensorOptions opti
   }
 }
 
+bool DecoderImpl::Parts::looks_at_lengths() const {
+  return std::any_of(ropes.begin(), ropes.end(), [](const RopeTable& table) {
+    return table.config().dynamic.has_value();
+  });
+}
+
 torch::Tensor DecoderImpl::Parts::embed(
     const torch::Tensor& ids,
     const torch::Tensor& positions,

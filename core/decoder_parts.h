@@ -47,8 +47,10 @@ struct DecoderImpl::Parts {
   RopeAngles of_layer(const std::vector<RopeAngles>& angles, std::int64_t i) const {
     return angles.empty() ? RopeAngles{} : angles[layer_ropes[static_cast<std::size_t>(i)]];
   }
+  /// Whether `angles` needs the lengths of sequences.
+  bool looks_at_lengths() const;
   /// Scaled token vectors [rows, hidden], with those of their positions (all below `limit`) where
-  /// positions are learned.
+  /// positions are learned; elsewhere `positions` may be undefined.
   torch::Tensor embed(
       const torch::Tensor& ids,
       const torch::Tensor& positions,
@@ -56,7 +58,7 @@ struct DecoderImpl::Parts {
       const DecoderConfig& config,
       torch::Dtype dtype);
   /// Angles of `positions` (all below `limit`, in sequences of `lengths`) for every entry of
-  /// `ropes`.
+  /// `ropes`; without `looks_at_lengths` they may be undefined.
   std::vector<RopeAngles> angles(
       const torch::Tensor& positions,
       const torch::Tensor& lengths,

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <memory>
 #include <utf8proc.h>
+#include <utility>
 
 namespace errata {
 namespace {

@@ -5,25 +5,17 @@
 #include "editing/edit_session.h"
 #include "editing/gradient_editing.h"
 #include "editing/null_space.h"
+#include "peft/attached_adapter.h"
 
 #include <algorithm>
 
 namespace errata::editing {
 namespace {
 
-std::int64_t layer_of(const Decoder& model, const std::string& module) {
-  for (std::int64_t layer = 0; layer < model->config().num_layers(); ++layer) {
-    if (module.rfind(concat(model->config().names.layer(layer), "."), 0) == 0) {
-      return layer;
-    }
-  }
-  return 0;
-}
-
 std::int64_t first_layer(const Decoder& model, const std::vector<std::string>& modules) {
   std::int64_t first = model->config().num_layers();
   for (const std::string& module : modules) {
-    first = std::min(first, layer_of(model, module));
+    first = std::min(first, peft::layer_of(module));
   }
   return first;
 }

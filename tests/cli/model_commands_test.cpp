@@ -210,6 +210,11 @@ TEST_F(ModelCommandsTest, StopsBeforeAStopString) {
   const Json stopped = run(arguments).json()["results"][0];
   EXPECT_EQ(stopped["finish"], "stop");
   EXPECT_EQ(stopped["text"], text.substr(0, text.find(stop)));
+  // Shown as it comes, nothing of the stop string is seen either.
+  std::vector<std::string> shown = arguments;
+  std::erase(shown, "--json");
+  shown.emplace_back("--stream");
+  EXPECT_EQ(run(shown).out, "The river" + text.substr(0, text.find(stop)) + "\n");
   EXPECT_LE(stopped["tokens"].size(), whole["tokens"].size());
 }
 
