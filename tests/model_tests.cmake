@@ -15,5 +15,6 @@ errata_add_tests(model_commands TORCH LABEL integration LIBRARIES errata::cli SO
 # transformers needs some seconds to start, and builds two dozen checkpoints.
 errata_add_tests(model_interop TORCH LABEL interop TIMEOUT 600 LIBRARIES errata::cli SOURCES
   interop/families_test.cpp
+  interop/family_commands_test.cpp
   interop/lab_model_test.cpp
   interop/tokenizer_test.cpp)

@@ -1,48 +1,24 @@
 // score, generate, modules and doctor through `cli::run`: what they print, and what they say about
 // bad input.
 
-#include "cli/command.h"
 #include "core/base/files.h"
-#include "core/base/json.h"
 #include "core/model.h"
 #include "core/safetensors.h"
 #include "core/tokenizer_training.h"
+#include "tests/support/run_command.h"
 #include "tests/support/temporary_directory.h"
 
 #include <gtest/gtest.h>
 
-#include <algorithm>
 #include <cmath>
-#include <sstream>
 
 namespace errata {
 namespace {
 
+using testing_support::expect_failure;
+using testing_support::Outcome;
+using testing_support::run_command;
 using testing_support::TemporaryDirectory;
-
-struct Outcome {
-  int code = -1;
-  std::string out;
-  std::string err;
-
-  Json json() const { return Json::parse(out); }
-};
-
-Outcome run(std::vector<std::string> arguments) {
-  arguments.insert(arguments.begin(), "errata");
-  arguments.insert(arguments.end(), {"--progress", "none"});
-  std::vector<const char*> pointers;
-  for (const std::string& argument : arguments) {
-    pointers.push_back(argument.c_str());
-  }
-  std::ostringstream out;
-  std::ostringstream err;
-  Outcome outcome;
-  outcome.code = cli::run(static_cast<int>(pointers.size()), pointers.data(), out, err);
-  outcome.out = out.str();
-  outcome.err = err.str();
-  return outcome;
-}
 
 class ModelCommandsTest : public testing::Test {
  protected:
@@ -87,24 +63,12 @@ class ModelCommandsTest : public testing::Test {
     return target;
   }
 
-  static void expect_failure(
-      const std::vector<std::string>& arguments, int code, const std::vector<std::string>& parts) {
-    const Outcome outcome = run(arguments);
-    EXPECT_EQ(outcome.code, code) << outcome.err;
-    EXPECT_EQ(outcome.out, "");
-    EXPECT_EQ(std::count(outcome.err.begin(), outcome.err.end(), '\n'), 1) << outcome.err;
-    for (const std::string& part : parts) {
-      EXPECT_NE(outcome.err.find(part), std::string::npos)
-          << "no '" << part << "': " << outcome.err;
-    }
-  }
-
   static inline TemporaryDirectory* directory_ = nullptr;
 };
 
 TEST_F(ModelCommandsTest, ScoresText) {
   const Outcome outcome =
-      run({"score", "--model", model(), "--text", "The river 79", "--top", "3", "--json"});
+      run_command({"score", "--model", model(), "--text", "The river 79", "--top", "3", "--json"});
   ASSERT_EQ(outcome.code, 0) << outcome.err;
   EXPECT_EQ(outcome.err, "");
   const Json json = outcome.json();
@@ -132,12 +96,14 @@ TEST_F(ModelCommandsTest, ScoresText) {
   for (const Json& id : json["tokens"]) {
     list += (list.empty() ? "" : ",") + id.dump();
   }
-  const Json by_tokens = run({"score", "--model", model(), "--tokens", list, "--json"}).json();
+  const Json by_tokens =
+      run_command({"score", "--model", model(), "--tokens", list, "--json"}).json();
   EXPECT_EQ(by_tokens["logprobs"], json["logprobs"]);
   const TemporaryDirectory texts;
   write_file(texts / "a.txt", "The river 79");
   const Json by_file =
-      run({"score", "--model", model(), "--file", (texts / "a.txt").string(), "--json"}).json();
+      run_command({"score", "--model", model(), "--file", (texts / "a.txt").string(), "--json"})
+          .json();
   EXPECT_EQ(by_file["tokens"], json["tokens"]);
 }
 
@@ -147,10 +113,11 @@ TEST_F(ModelCommandsTest, ScoresTokensWithoutATokenizer) {
     std::filesystem::remove(*target / name);
   }
   const std::string directory = target->path().string();
-  const Json json = run({"score", "--model", directory, "--tokens", "5, 339,7", "--json"}).json();
+  const Json json =
+      run_command({"score", "--model", directory, "--tokens", "5, 339,7", "--json"}).json();
   EXPECT_EQ(json["tokens"], (Json{5, 339, 7}));
   EXPECT_TRUE(json["pieces"].is_null());
-  const Json one = run({"score", "--model", directory, "--tokens", "5", "--json"}).json();
+  const Json one = run_command({"score", "--model", directory, "--tokens", "5", "--json"}).json();
   EXPECT_EQ(one["logprobs"], Json::array({nullptr}));
   EXPECT_TRUE(one["perplexity"].is_null());
   expect_failure({"score", "--model", directory, "--text", "x"}, 3, {"tokenizer.model"});
@@ -160,14 +127,14 @@ TEST_F(ModelCommandsTest, ScoresTokensWithoutATokenizer) {
 TEST_F(ModelCommandsTest, Generates) {
   const TemporaryDirectory files;
   write_file(files / "p.jsonl", "{\"prompt\": \"The river\"}\n\n{\"prompt\": \"Norra\"}\n");
-  const Json json = run({"generate",
-                         "--model",
-                         model(),
-                         "--prompts",
-                         (files / "p.jsonl").string(),
-                         "--max-new-tokens",
-                         "6",
-                         "--json"})
+  const Json json = run_command({"generate",
+                                 "--model",
+                                 model(),
+                                 "--prompts",
+                                 (files / "p.jsonl").string(),
+                                 "--max-new-tokens",
+                                 "6",
+                                 "--json"})
                         .json();
   ASSERT_EQ(json["results"].size(), 2U);
   EXPECT_EQ(json["results"][0]["prompt"], "The river");
@@ -178,7 +145,7 @@ TEST_F(ModelCommandsTest, Generates) {
     EXPECT_EQ(result["finish"] == "length", result["tokens"].size() == 6);
   }
   const Outcome readable =
-      run({"generate", "--model", model(), "--prompt", "Norra", "--max-new-tokens", "6"});
+      run_command({"generate", "--model", model(), "--prompt", "Norra", "--max-new-tokens", "6"});
   EXPECT_EQ(readable.out, "Norra" + json["results"][1]["text"].get<std::string>() + "\n");
 }
 
@@ -196,7 +163,7 @@ TEST_F(ModelCommandsTest, StopsBeforeAStopString) {
       "1",
       "--seed",
       "5"};
-  const Json whole = run(base).json()["results"][0];
+  const Json whole = run_command(base).json()["results"][0];
   const std::string text = whole["text"];
   ASSERT_GT(text.size(), 8U);
   // A string inside the text that is certainly produced.
@@ -207,23 +174,23 @@ TEST_F(ModelCommandsTest, StopsBeforeAStopString) {
   const std::string stop = text.substr(place, 4);
   std::vector<std::string> arguments = base;
   arguments.push_back("--stop=" + stop);
-  const Json stopped = run(arguments).json()["results"][0];
+  const Json stopped = run_command(arguments).json()["results"][0];
   EXPECT_EQ(stopped["finish"], "stop");
   EXPECT_EQ(stopped["text"], text.substr(0, text.find(stop)));
   // Shown as it comes, nothing of the stop string is seen either.
   std::vector<std::string> shown = arguments;
   std::erase(shown, "--json");
   shown.emplace_back("--stream");
-  EXPECT_EQ(run(shown).out, "The river" + text.substr(0, text.find(stop)) + "\n");
+  EXPECT_EQ(run_command(shown).out, "The river" + text.substr(0, text.find(stop)) + "\n");
   EXPECT_LE(stopped["tokens"].size(), whole["tokens"].size());
 }
 
 TEST_F(ModelCommandsTest, StreamsTheSameText) {
   std::vector<std::string> arguments = {
       "generate", "--model", model(), "--prompt", "Norra", "--max-new-tokens", "9"};
-  const std::string text = run(arguments).out;
+  const std::string text = run_command(arguments).out;
   arguments.emplace_back("--stream");
-  EXPECT_EQ(run(arguments).out, text);
+  EXPECT_EQ(run_command(arguments).out, text);
   arguments.emplace_back("--json");
   expect_failure(arguments, 2, {"--stream", "--json"});
 }
@@ -233,7 +200,7 @@ TEST_F(ModelCommandsTest, ChatWritesTheTurnsOfAFormat) {
     std::vector<std::string> arguments = {
         "generate", "--model", model(), "--max-new-tokens", "8", "--json", "--prompt"};
     arguments.insert(arguments.end(), rest.begin(), rest.end());
-    return run(arguments).json()["results"][0];
+    return run_command(arguments).json()["results"][0];
   };
   const Json chat = generated({"Where is Norra?", "--chat", "gemma", "--system", "Be short."});
   const Json written = generated(
@@ -261,24 +228,25 @@ TEST_F(ModelCommandsTest, EndsAtEos) {
   }
   write_file(*target / "generation_config.json", Json{{"eos_token_id", all}}.dump());
   const Json json =
-      run({"generate", "--model", target->path().string(), "--prompt", "Norra", "--json"}).json();
+      run_command({"generate", "--model", target->path().string(), "--prompt", "Norra", "--json"})
+          .json();
   EXPECT_EQ(json["results"][0]["finish"], "eos");
   EXPECT_EQ(json["results"][0]["tokens"], Json::array());
   EXPECT_EQ(json["results"][0]["text"], "");
 }
 
 TEST_F(ModelCommandsTest, ListsModules) {
-  const Json json = run({"modules",
-                         "--model",
-                         model(),
-                         "--target-modules",
-                         "down_proj",
-                         "q_proj",
-                         "--layers",
-                         "1,-1",
-                         "--rank",
-                         "4",
-                         "--json"})
+  const Json json = run_command({"modules",
+                                 "--model",
+                                 model(),
+                                 "--target-modules",
+                                 "down_proj",
+                                 "q_proj",
+                                 "--layers",
+                                 "1,-1",
+                                 "--rank",
+                                 "4",
+                                 "--json"})
                         .json();
   ASSERT_EQ(json["count"], 4);
   EXPECT_EQ(json["modules"][0]["name"], "model.layers.1.self_attn.q_proj");
@@ -293,7 +261,7 @@ TEST_F(ModelCommandsTest, ListsModules) {
 }
 
 TEST_F(ModelCommandsTest, DoctorChecksAModel) {
-  const Json json = run({"doctor", "--model", model(), "--json"}).json();
+  const Json json = run_command({"doctor", "--model", model(), "--json"}).json();
   EXPECT_TRUE(json["ok"]);
   EXPECT_GT(json["machine"]["threads"].get<int>(), 0);
   EXPECT_GT(json["machine"]["matmul_gflops"]["float32"].get<double>(), 0);
@@ -301,7 +269,7 @@ TEST_F(ModelCommandsTest, DoctorChecksAModel) {
   EXPECT_EQ(json["model"]["layers"], 3);
   EXPECT_EQ(json["model"]["tokenizer"]["vocab_size"], 330);
   EXPECT_EQ(json["model"]["sha256"].get<std::string>().size(), 64U);
-  EXPECT_NE(run({"doctor"}).out.find("matmul_gflops"), std::string::npos);
+  EXPECT_NE(run_command({"doctor"}).out.find("matmul_gflops"), std::string::npos);
   expect_failure({"doctor", "--store", model() + "/none.db"}, 3, {"none.db"});
   expect_failure({"doctor", "--adapter", model()}, 2, {"--model"});
 }

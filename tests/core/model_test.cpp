@@ -274,6 +274,34 @@ TEST_F(ModelTest, RefusesATokenizerWithMoreIdsThanTheModel) {
   expect_refused(ErrorCode::kCorrupt, {"tokenizer", "300", "61"});
 }
 
+// A flipped bit of the header is named, with the file, or it was in what only informs; it never
+// ends in another model.
+TEST_F(ModelTest, AFlippedBitOfTheHeaderIsFoundOrHarmless) {
+  Decoder decoder = random_decoder();
+  save_model(directory_.path(), decoder, torch::kFloat32);
+  const torch::Tensor expected = logits_of(decoder);
+  const std::string whole = read_file(weights());
+  const std::size_t header = 8 + static_cast<std::size_t>(static_cast<unsigned char>(whole[0])) +
+                             256 * static_cast<std::size_t>(static_cast<unsigned char>(whole[1]));
+  std::size_t found = 0;
+  for (std::size_t bit = 0; bit < header * 8; bit += 11) { // eleven: every place in a byte
+    std::string damaged = whole;
+    damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
+    write_file(weights(), damaged);
+    try {
+      Model model = load_model(directory_.path());
+      EXPECT_TRUE(torch::equal(logits_of(model.decoder), expected)) << "bit " << bit;
+    } catch (const Error& error) {
+      ++found;
+      EXPECT_TRUE(error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported)
+          << "bit " << bit << ": " << error.what();
+      EXPECT_NE(std::string(error.what()).find(directory_.path().string()), std::string::npos)
+          << "bit " << bit << ": " << error.what();
+    }
+  }
+  EXPECT_GT(found, header / 2);
+}
+
 TEST_F(ModelTest, NamesWhatIsMissing) {
   expect_error(ErrorCode::kNotFound, {"nowhere"}, [&] { load_model(directory_ / "nowhere"); });
   expect_refused(ErrorCode::kNotFound, {"config.json"});

@@ -3,9 +3,10 @@
 usage: families_reference.py make DIRECTORY    writes random checkpoints and reference.json
        families_reference.py score MODEL IN    prints log-probabilities as transformers computes them
 
-Everything on the CPU, float32 unless said. reference.json: name -> {"sequences", "logprobs", "bfloat16", "greedy"};
-logprobs[i][k] is log p(token k + 1 | tokens 0..k) of sequence i, "bfloat16" the same with weights and activations in
-that dtype; greedy[i] continues sequence i by 12 tokens.
+Everything on the CPU, float32 unless said. reference.json: name -> {"sequences", "logprobs", "bfloat16", "greedy",
+"prompt", "prompt_greedy", "linears", "parameters"}; logprobs[i][k] is log p(token k + 1 | tokens 0..k) of sequence i,
+"bfloat16" the same with weights and activations in that dtype; greedy[i] continues sequence i by 12 tokens,
+prompt_greedy the text "prompt"; "linears" are the names of the linear layers but the head, in any order.
 """
 import json
 import pathlib
@@ -13,14 +14,20 @@ import sys
 
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM, GPT2Config, GPT2LMHeadModel, GPTJConfig, GPTJForCausalLM, Gemma2Config, Gemma2ForCausalLM, Gemma3ForCausalLM, Gemma3TextConfig, GemmaConfig, GemmaForCausalLM, LlamaConfig,
     LlamaForCausalLM, MistralConfig, MistralForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM,
     RecurrentGemmaConfig, RecurrentGemmaForCausalLM)
+from transformers.pytorch_utils import Conv1D
 
 LENGTHS = [2, 5, 9, 17, 23, 23, 64, 131, 200]
 # The end of a long sequence differs in too many places to be the same in any order of sums.
 LONGEST_GREEDY = 64
+PROMPT = "the heron stood in the river"
+# One checkpoint of each family lies in many files.
+SHARDED = {"gemma3_untied", "gemma_bias", "gemma2_grouped", "gpt2_inner", "gptj_part", "griffin_wide", "llama_biases",
+           "mistral_window", "qwen2_tied", "qwen3_grouped"}
 
 
 def checkpoint(model_class, config_class, seed, **overrides):
@@ -214,6 +221,21 @@ def old_dialect(directory):
     path.write_text(json.dumps(config))
 
 
+def write_tokenizer(directory):
+    """Letters and the space, so that every vocabulary is large enough."""
+    letters = sorted(set("abcdefghijklmnopqrstuvwxyz" + "\u0120"))
+    tokenizer = Tokenizer(models.BPE({letter: i for i, letter in enumerate(letters)}, []))
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.save(str(directory / "tokenizer.json"))
+    return tokenizer.encode(PROMPT).ids
+
+
+def linear_names(model):
+    return [name for name, module in model.named_modules()
+            if isinstance(module, (torch.nn.Linear, Conv1D)) and name != "lm_head"]
+
+
 def load(directory, dtype=torch.float32):
     return AutoModelForCausalLM.from_pretrained(directory, dtype=dtype, attn_implementation="eager").eval()
 
@@ -221,7 +243,8 @@ def load(directory, dtype=torch.float32):
 def make(directory):
     reference = {}
     for name, build in CHECKPOINTS.items():
-        build().save_pretrained(directory / name, max_shard_size="30KB" if name == "gemma3_untied" else "5GB")
+        build().save_pretrained(directory / name, max_shard_size="30KB" if name in SHARDED else "5GB")
+        prompt = write_tokenizer(directory / name)
         model = load(directory / name)
         generator = torch.Generator().manual_seed(7)
         sequences = [torch.randint(0, model.config.vocab_size, (n,), generator=generator).tolist() for n in LENGTHS]
@@ -229,6 +252,10 @@ def make(directory):
             "sequences": sequences,
             "logprobs": [logprobs(model, s) for s in sequences],
             "greedy": [greedy(model, s) for s in sequences if len(s) <= LONGEST_GREEDY],
+            "prompt": PROMPT,
+            "prompt_greedy": greedy(model, prompt),
+            "linears": linear_names(model),
+            "parameters": sum(p.numel() for p in model.parameters()),
         }
         narrow = load(directory / name, torch.bfloat16)
         reference[name]["bfloat16"] = [logprobs(narrow, s) for s in sequences]

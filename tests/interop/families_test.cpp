@@ -2,74 +2,32 @@
 // every route a log-probability can take. Tolerance 1e-4 in float32: both sum some hundred products
 // in another order.
 
-#include "cli/command.h"
-#include "core/base/files.h"
-#include "core/base/json.h"
 #include "core/generation.h"
 #include "core/kv_cache.h"
 #include "core/model.h"
 #include "core/scoring.h"
+#include "tests/interop/families_fixture.h"
 #include "tests/interop/judge.h"
+#include "tests/support/run_command.h"
 
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <memory>
-#include <sstream>
 
 namespace errata {
 namespace {
 
+using testing_support::FamiliesInteropTest;
+using testing_support::family_checkpoints;
 using testing_support::judge;
-using testing_support::python;
-using testing_support::run_shell;
+using testing_support::kCheckpointName;
+using testing_support::Logprobs;
+using testing_support::Outcome;
+using testing_support::Reference;
+using testing_support::run_command;
 using testing_support::TemporaryDirectory;
-using Logprobs = std::vector<std::vector<double>>;
 
 constexpr double kTolerance = 1e-4;
-constexpr const char* kScript = ERRATA_SOURCE_DIR "/tests/interop/families_reference.py";
-
-struct Reference {
-  std::vector<Tokens> sequences;
-  Logprobs logprobs;
-  Logprobs bfloat16;
-  std::vector<Tokens> greedy; ///< of the first sequences
-};
-
-class FamiliesInteropTest : public testing::TestWithParam<const char*> {
- protected:
-  // Made once for all suites.
-  static void SetUpTestSuite() {
-    if (reference_ != nullptr || !std::filesystem::exists(python())) {
-      return;
-    }
-    directory_ = std::make_unique<TemporaryDirectory>();
-    const auto [status, output] = run_shell(
-        concat(python().string(), " ", kScript, " make ", directory_->path().string(), " 2>&1"));
-    ASSERT_EQ(status, 0) << output;
-    reference_ = std::make_unique<Json>(read_json(*directory_ / "reference.json"));
-  }
-  void SetUp() override {
-    if (reference_ == nullptr) {
-      GTEST_SKIP() << "no Python environment in .deps/venv";
-    }
-  }
-
-  static std::filesystem::path path() { return *directory_ / GetParam(); }
-  static Reference expected() {
-    const Json& json = reference_->at(GetParam());
-    return {json["sequences"], json["logprobs"], json["bfloat16"], json["greedy"]};
-  }
-  static Model load(torch::Dtype dtype = torch::kFloat32) {
-    LoadOptions options;
-    options.dtype = dtype;
-    return load_model(path(), options);
-  }
-
-  static inline std::unique_ptr<TemporaryDirectory> directory_;
-  static inline std::unique_ptr<Json> reference_;
-};
-
 /// Rotation that depends on the length of a sequence.
 class DynamicInteropTest : public FamiliesInteropTest {};
 
@@ -100,25 +58,10 @@ TEST_P(FamiliesInteropTest, ScoreCommandAlone) {
     for (const std::int32_t id : reference.sequences[i]) {
       list += (list.empty() ? "" : ",") + std::to_string(id);
     }
-    const std::string directory = path().string();
-    const std::vector<const char*> arguments = {
-        "errata",
-        "score",
-        "--model",
-        directory.c_str(),
-        "--tokens",
-        list.c_str(),
-        "--dtype",
-        "float32",
-        "--json",
-        "--progress",
-        "none"};
-    std::ostringstream out;
-    std::ostringstream err;
-    ASSERT_EQ(cli::run(static_cast<int>(arguments.size()), arguments.data(), out, err), 0)
-        << err.str();
-    const Json result = Json::parse(out.str());
-    EXPECT_TRUE(result["pieces"].is_null());
+    const Outcome outcome = run_command(
+        {"score", "--model", path().string(), "--tokens", list, "--dtype", "float32", "--json"});
+    ASSERT_EQ(outcome.code, 0) << outcome.err;
+    const Json result = outcome.json();
     EXPECT_TRUE(result["logprobs"][0].is_null());
     const std::vector<double> actual(result["logprobs"].begin() + 1, result["logprobs"].end());
     expect_near(actual, reference.logprobs[i]);
@@ -237,53 +180,16 @@ TEST_P(SavingInteropTest, TransformersLoadsWhatIsSaved) {
   }
 }
 
-constexpr auto kName = [](const auto& name) { return std::string(name.param); };
+INSTANTIATE_TEST_SUITE_P(Checkpoints, FamiliesInteropTest, family_checkpoints(), kCheckpointName);
 
 INSTANTIATE_TEST_SUITE_P(
-    Checkpoints,
-    FamiliesInteropTest,
-    testing::Values(
-        "gemma3_grouped",
-        "gemma3_old",
-        "gemma3_untied",
-        "gemma3_narrow",
-        "gemma_wide",
-        "gemma_bias",
-        "gemma_untied",
-        "gemma2_grouped",
-        "gemma2_plain",
-        "gemma2_types",
-        "gpt2_plain",
-        "gpt2_inner",
-        "gpt2_old",
-        "gptj_part",
-        "gptj_whole",
-        "gptj_one",
-        "griffin_plain",
-        "griffin_wide",
-        "griffin_conv",
-        "llama_grouped",
-        "llama_tied",
-        "llama_biases",
-        "llama_old",
-        "mistral_window",
-        "mistral_whole",
-        "mistral_theta",
-        "qwen2_tied",
-        "qwen2_window",
-        "qwen2_yarn",
-        "qwen3_grouped",
-        "qwen3_window",
-        "qwen3_bias"),
-    kName);
-
-INSTANTIATE_TEST_SUITE_P(Checkpoints, DynamicInteropTest, testing::Values("llama_dynamic"), kName);
+    Checkpoints, DynamicInteropTest, testing::Values("llama_dynamic"), kCheckpointName);
 
 INSTANTIATE_TEST_SUITE_P(
     Checkpoints,
     SavingInteropTest,
     testing::Values("gemma3_grouped", "gemma3_old", "gemma3_untied", "gemma3_narrow"),
-    kName);
+    kCheckpointName);
 
 } // namespace
 } // namespace errata
