@@ -6,7 +6,10 @@
 
 #include <CLI/CLI.hpp>
 
-#include <set>
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace errata::cli {
 namespace {
@@ -37,7 +40,7 @@ void use_plain_prompts(const EditorFlags& flags, editing::EditorOptions& options
   options.early_stop = 1e-2;
   options.anchor = 0;
   options.null_space = 0;
-  if (!flags.optimizer) {
+  if (!flags.optimizer && options.optimizer == OptimizerKind::kMuon) {
     options.optimizer = OptimizerKind::kAdamW;
     options.lr = 1e-3;
   }
@@ -47,17 +50,27 @@ std::string plain(const OrderedJson& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
-// "Peak rate" -> "Peak rate (lora 0.007, ft 0.0015, ft-locft 0.0005)".
+// "Peak rate" -> "Peak rate (default 0.0065; 0.0015: ft; 0.02: vera, ia3)": what the first method
+// has is the default, the others follow where they differ.
 std::string with_defaults(const std::string& text, const std::string& option) {
-  std::string list;
-  std::set<std::string> values;
+  std::vector<std::pair<std::string, std::string>> methods_of; // value, methods
   for (const editing::EditorInfo& info : editing::editors()) {
     const OrderedJson recipe = editing::to_json(editing::default_options(info.name));
     const std::string value = plain(recipe.at(option));
-    list += concat(list.empty() ? "" : ", ", info.name, ' ', value);
-    values.insert(value);
+    const auto known = std::find_if(methods_of.begin(), methods_of.end(), [&](const auto& item) {
+      return item.first == value;
+    });
+    if (known == methods_of.end()) {
+      methods_of.emplace_back(value, info.name);
+    } else {
+      known->second += ", " + info.name;
+    }
   }
-  return concat(text, " (", values.size() == 1 ? "default " + *values.begin() : list, ')');
+  std::string list = "default " + methods_of.front().first;
+  for (std::size_t i = 1; i < methods_of.size(); ++i) {
+    list += concat("; ", methods_of[i].first, ": ", methods_of[i].second);
+  }
+  return concat(text, " (", list, ')');
 }
 
 // What a method does otherwise with edits given outright: " --epochs 25 --lr 0.001".
@@ -99,10 +112,28 @@ void add_what(CLI::App& command, EditorFlags& flags, const std::string& group) {
       .add_option(
           "--layers", flags.layers, "Layers, such as 2-3,-1 (default: all; ft-locft: a late one)")
       ->group(group);
-  add(command, group, "rank", flags.rank, "Rank of the LoRA");
+  add(command,
+      group,
+      "rank",
+      flags.rank,
+      "Rank; adalora: the mean rank at the end; bottlenecks: their width");
   command.add_option("--alpha", flags.alpha, "Its scale (default: twice the rank)")->group(group);
   command.add_flag("--rslora", flags.rslora, "Scale by alpha/sqrt(rank)")->group(group);
-  add(command, group, "dropout", flags.dropout, "On the input of the LoRA branch");
+  add(command, group, "dropout", flags.dropout, "On the input of the adapter's branch");
+  command
+      .add_option(
+          "--init",
+          flags.init,
+          "How a LoRA starts: default, gaussian, pissa, olora (the weight's own factors) or eva\n"
+          "(where the inputs of rehearsal vary most)")
+      ->group(group);
+  command
+      .add_option(
+          "--virtual-tokens", flags.virtual_tokens, "Length of a prompt or prefix (default 20)")
+      ->group(group);
+  command
+      .add_option("--lora-plus", flags.lora_plus, "LoRA+: the rate of B is this times that of A")
+      ->group(group);
   add(command,
       group,
       "delta-rank",
@@ -187,6 +218,9 @@ editing::EditorOptions resolve(
   put(flags.rank, options.rank);
   put(flags.alpha, options.alpha);
   put(flags.dropout, options.dropout);
+  put(flags.init, options.init);
+  put(flags.virtual_tokens, options.virtual_tokens);
+  put(flags.lora_plus, options.lora_plus);
   put(flags.delta_rank, options.delta_rank);
   put(flags.batch_tokens, options.batch_tokens);
   put(flags.batch_size, options.batch_size);

@@ -20,10 +20,11 @@ struct EditorFlags {
   std::vector<std::string> target_modules;
   std::string layers;
   bool rslora = false;
-  std::optional<std::int64_t> rank, delta_rank, steps, epochs, batch_tokens, batch_size, warmup;
+  std::optional<std::int64_t> rank, delta_rank, virtual_tokens, steps, epochs, batch_tokens,
+      batch_size, warmup;
   std::optional<double> alpha, dropout, lr, weight_decay, grad_clip, early_stop;
-  std::optional<double> anchor, null_space, kl;
-  std::optional<std::string> optimizer, schedule;
+  std::optional<double> anchor, null_space, kl, lora_plus;
+  std::optional<std::string> optimizer, schedule, init;
 };
 
 /// The help of each option names the default of every method, from the method's own recipe.

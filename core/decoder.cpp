@@ -119,15 +119,49 @@ void DecoderImpl::initialise(double std) {
 }
 
 torch::Tensor DecoderImpl::hidden(const PackedBatch& batch) {
-  return hidden_from(0, states_before(0, batch), batch);
+  InputAttachment* const input = active_input();
+  return input != nullptr ? hidden_after(*input, batch)
+                          : hidden_from(0, states_before(0, batch), batch);
+}
+
+// With further rows in front of each sequence, which are left out of the result.
+torch::Tensor DecoderImpl::hidden_after(InputAttachment& input, const PackedBatch& batch) {
+  const PrefixedBatch prefixed = with_prefix(batch, input.length());
+  const torch::Tensor positions =
+      parts_->model->positions ? positions_of(prefixed.batch, batch.ids.device()) : torch::Tensor();
+  const torch::Tensor x = parts_->put_vectors(
+      embed_packed(prefixed.batch), prefixed.prefix_rows, input.vectors(), positions, config_);
+  const torch::Tensor y =
+      run_packed(0, config_.num_layers(), x, prefixed.batch, prefixed.prefix_rows);
+  return parts_->model->norm->forward(y.index_select(0, prefixed.rows));
+}
+
+InputAttachment* DecoderImpl::active_input() const {
+  InputAttachment* found = nullptr;
+  for (const auto& input : input_attachments_) {
+    if (input->active()) {
+      ERRATA_CHECK(
+          found == nullptr,
+          ErrorCode::kUnsupported,
+          "two soft prompts at once; use one adapter with a prompt or prefix at a time");
+      found = input.get();
+    }
+  }
+  return found;
+}
+
+torch::Tensor DecoderImpl::embed_packed(const PackedBatch& batch) {
+  const torch::Tensor positions =
+      parts_->model->positions ? positions_of(batch, batch.ids.device()) : torch::Tensor();
+  return parts_->embed(batch.ids, positions, longest(batch.groups), config_, compute_dtype_);
 }
 
 torch::Tensor DecoderImpl::states_before(std::int64_t layer, const PackedBatch& batch) {
-  const torch::Tensor positions =
-      parts_->model->positions ? positions_of(batch, batch.ids.device()) : torch::Tensor();
-  const torch::Tensor x =
-      parts_->embed(batch.ids, positions, longest(batch.groups), config_, compute_dtype_);
-  return run_packed(0, layer, x, batch);
+  ERRATA_CHECK(
+      active_input() == nullptr,
+      ErrorCode::kInternal,
+      "the states of a soft prompt are not kept: it begins before the first layer");
+  return run_packed(0, layer, embed_packed(batch), batch);
 }
 
 torch::Tensor DecoderImpl::hidden_from(
@@ -136,7 +170,11 @@ torch::Tensor DecoderImpl::hidden_from(
 }
 
 torch::Tensor DecoderImpl::run_packed(
-    std::int64_t first, std::int64_t last, const torch::Tensor& states, const PackedBatch& batch) {
+    std::int64_t first,
+    std::int64_t last,
+    const torch::Tensor& states,
+    const PackedBatch& batch,
+    const torch::Tensor& prefix_rows) {
   ERRATA_CHECK(
       0 <= first && first <= last && last <= config_.num_layers(),
       ErrorCode::kInternal,
@@ -162,7 +200,7 @@ torch::Tensor DecoderImpl::run_packed(
         [&](const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
           return packed_attention(q, k, v, batch.groups, shape);
         };
-    LayerPass pass{parts_->of_layer(angles, i), attend, {}, dropout};
+    LayerPass pass{parts_->of_layer(angles, i), attend, {}, dropout, prefix_rows};
     if (config_.layers[static_cast<std::size_t>(i)].recurrent) {
       pass.recurrent.groups = batch.groups;
     }
@@ -183,6 +221,15 @@ torch::Tensor DecoderImpl::logits(const torch::Tensor& hidden) {
     z = torch::tanh(z / cap) * cap;
   }
   return z;
+}
+
+SelfAttention DecoderImpl::attention(std::int64_t layer) const {
+  return parts_->layer(layer)->attention();
+}
+
+AttachmentList<BlockAttachment>& DecoderImpl::block_attachments(
+    std::int64_t layer, SubLayer place) {
+  return parts_->layer(layer)->attachments(place);
 }
 
 std::set<std::string> DecoderImpl::transposed_in_files() const {

@@ -1,6 +1,8 @@
 #pragma once
 
+#include "core/attachments.h"
 #include "core/decoder_config.h"
+#include "core/decoder_layer.h"
 #include "core/linear.h"
 #include "core/packed_batch.h"
 #include "core/torch.h"
@@ -58,19 +60,36 @@ class DecoderImpl : public torch::nn::Module {
   /// (`model.layers.0.self_attn.q_proj`), in checkpoint order.
   std::vector<std::pair<std::string, Linear>> linears() const;
 
+  /// The attention of a layer; empty where the layer is recurrent.
+  SelfAttention attention(std::int64_t layer) const;
+  /// What is attached to the sub-layers of a layer.
+  AttachmentList<BlockAttachment>& block_attachments(std::int64_t layer, SubLayer place);
+  /// What stands before the first token of every sequence. One of them may be active at a time
+  /// (`kUnsupported`).
+  AttachmentList<InputAttachment>& input_attachments() { return input_attachments_; }
+
   /// Parameters whose files have them the other way round.
   std::set<std::string> transposed_in_files() const;
 
  private:
   struct Parts;
 
-  /// Layers [first, last) on packed rows.
+  /// Layers [first, last) on packed rows, of which `prefix_rows` (perhaps undefined) stand in
+  /// front.
   torch::Tensor run_packed(
-      std::int64_t first, std::int64_t last, const torch::Tensor& states, const PackedBatch& batch);
+      std::int64_t first,
+      std::int64_t last,
+      const torch::Tensor& states,
+      const PackedBatch& batch,
+      const torch::Tensor& prefix_rows = {});
+  torch::Tensor embed_packed(const PackedBatch& batch);
+  torch::Tensor hidden_after(InputAttachment& input, const PackedBatch& batch);
+  InputAttachment* active_input() const;
 
   DecoderConfig config_;
   torch::Dtype compute_dtype_;
   double residual_dropout_ = 0.0;
+  AttachmentList<InputAttachment> input_attachments_;
   std::unique_ptr<Parts> parts_;
 };
 TORCH_MODULE(Decoder);

@@ -3,6 +3,14 @@
 #include "core/kv_cache.h"
 
 namespace errata {
+namespace {
+
+// The rows [rows * steps] of the first `length` steps of each sequence.
+torch::Tensor first_steps(std::int64_t rows, std::int64_t steps, std::int64_t length) {
+  return (torch::arange(rows).unsqueeze(1) * steps + torch::arange(length).unsqueeze(0)).flatten();
+}
+
+} // namespace
 
 torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cache) {
   const torch::NoGradGuard no_grad;
@@ -14,10 +22,19 @@ torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cach
       " for a cache of ",
       cache.rows(),
       " rows");
-  const std::int64_t steps = ids.size(1);
+  InputAttachment* const input = active_input();
+  // Where nothing has come yet, what stands in front comes first.
+  const std::int64_t front = input != nullptr && cache.longest() == 0 ? input->length() : 0;
+  const torch::Tensor all = front == 0 ? ids : torch::constant_pad_nd(ids, {front, 0});
+  const std::int64_t steps = all.size(1);
   const torch::Tensor positions = cache.next_positions(steps);
   const std::int64_t limit = cache.longest() + steps;
-  torch::Tensor x = parts_->embed(ids.reshape(-1), positions, limit, config_, compute_dtype_);
+  torch::Tensor x = parts_->embed(all.reshape(-1), positions, limit, config_, compute_dtype_);
+  torch::Tensor prefix_rows;
+  if (front > 0) {
+    prefix_rows = first_steps(cache.rows(), steps, front).to(ids.device());
+    x = parts_->put_vectors(x, prefix_rows, input->vectors(), positions, config_);
+  }
   const torch::Tensor lengths =
       parts_->looks_at_lengths() ? cache.next_lengths(steps) : torch::Tensor();
   const auto angles = parts_->angles(positions, lengths, limit, compute_dtype_);
@@ -26,14 +43,17 @@ torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cach
     const Attend attend = [&](const torch::Tensor& q,
                               const torch::Tensor& k,
                               const torch::Tensor& v) { return cache.attend(i, q, k, v, shape); };
-    LayerPass pass{parts_->of_layer(angles, i), attend, {}, 0.0};
+    LayerPass pass{parts_->of_layer(angles, i), attend, {}, 0.0, prefix_rows};
     if (RecurrentState* const state = cache.recurrent_state(i)) {
       pass.recurrent = {{{0, cache.rows(), steps}}, state, cache.begins()};
     }
     x = parts_->layer(i)->forward(x, pass);
   }
   cache.advance(steps);
-  return parts_->model->norm->forward(x).view({cache.rows(), steps, config_.hidden_size});
+  if (front > 0) {
+    x = x.view({cache.rows(), steps, -1}).slice(1, front).reshape({-1, config_.hidden_size});
+  }
+  return parts_->model->norm->forward(x).view({cache.rows(), steps - front, config_.hidden_size});
 }
 
 } // namespace errata

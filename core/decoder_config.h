@@ -79,7 +79,9 @@ struct DecoderConfig {
   std::int64_t max_positions = 0; ///< max_position_embeddings
   double norm_eps = 1e-6;         ///< rms_norm_eps, layer_norm_epsilon
   NormKind norm = NormKind::kRms;
-  double query_scale = 1.0;     ///< query_pre_attn_scalar^-1/2
+  double query_scale = 1.0; ///< query_pre_attn_scalar^-1/2
+  /// Also what stands in front instead of token vectors is scaled (RecurrentGemma).
+  bool scales_prompts = false;
   double embedding_scale = 1.0; ///< sqrt(hidden_size), rounded to the activation dtype in use
   bool norm_adds_one = false;   ///< Gemma: x * (1 + w)
   bool sandwich_norms = false;  ///< norms after attention and MLP, before the residual

@@ -56,7 +56,7 @@ SelfAttentionImpl::SelfAttentionImpl(const DecoderConfig& config, torch::TensorO
   }
 }
 
-SelfAttentionImpl::Projected SelfAttentionImpl::project(const torch::Tensor& x) {
+Projections SelfAttentionImpl::raw_projections(const torch::Tensor& x) {
   if (!qkv_) {
     return {q_proj_(x), k_proj_(x), v_proj_(x)};
   }
@@ -64,24 +64,61 @@ SelfAttentionImpl::Projected SelfAttentionImpl::project(const torch::Tensor& x) 
   return {parts[0].contiguous(), parts[1].contiguous(), parts[2].contiguous()};
 }
 
-torch::Tensor SelfAttentionImpl::prepare(
-    const torch::Tensor& x, const Norm& norm, const RopeAngles& angles) const {
-  torch::Tensor y = x.view({x.size(0), -1, head_dim_});
-  if (norm) {
-    y = norm->forward(y);
+Projections SelfAttentionImpl::project(const torch::Tensor& x) {
+  Projections parts = raw_projections(x);
+  parts.q = normed(parts.q, q_norm_);
+  parts.k = normed(parts.k, k_norm_);
+  return parts;
+}
+
+torch::Tensor SelfAttentionImpl::normed(const torch::Tensor& x, const Norm& norm) const {
+  return norm ? norm->forward(x.view({x.size(0), -1, head_dim_})).view({x.size(0), -1}) : x;
+}
+
+torch::Tensor SelfAttentionImpl::rotated(const torch::Tensor& x, const RopeAngles& angles) const {
+  return angles.cos.defined()
+             ? rotate(x.view({x.size(0), -1, head_dim_}), angles).view({x.size(0), -1})
+             : x;
+}
+
+// Keys and values that stand before the first token of each sequence.
+void SelfAttentionImpl::put_prefixes(Projections& parts, const torch::Tensor& prefix_rows) {
+  for (const auto& attachment : attachments_) {
+    const auto [keys, values] = attachment->prefix();
+    if (keys.defined()) {
+      const std::int64_t sequences = prefix_rows.size(0) / keys.size(0);
+      const auto put = [&](const torch::Tensor& rows, const torch::Tensor& prefix) {
+        return rows.index_copy(
+            0, prefix_rows, prefix.to(rows.scalar_type()).repeat({sequences, 1}));
+      };
+      parts.k = put(parts.k, keys);
+      parts.v = put(parts.v, values);
+    }
   }
-  if (angles.cos.defined()) {
-    y = rotate(y, angles);
-  }
-  return y.view({x.size(0), -1});
 }
 
 torch::Tensor SelfAttentionImpl::forward(
-    const torch::Tensor& x, const RopeAngles& angles, const Attend& attend) {
-  const Projected parts = project(x);
-  const torch::Tensor q = prepare(parts.q, q_norm_, angles);
-  const torch::Tensor k = prepare(parts.k, k_norm_, angles);
-  return out_(attend(q, k, parts.v));
+    const torch::Tensor& x,
+    const RopeAngles& angles,
+    const Attend& attend,
+    const torch::Tensor& prefix_rows) {
+  Projections parts = project(x);
+  parts.q = rotated(parts.q, angles);
+  parts.k = rotated(parts.k, angles);
+  if (prefix_rows.defined()) {
+    put_prefixes(parts, prefix_rows);
+  }
+  torch::Tensor y = attend(parts.q, parts.k, parts.v);
+  torch::Tensor after;
+  for (const auto& attachment : attachments_) {
+    const torch::Tensor extra = attachment->extra(*this, parts);
+    if (extra.defined()) {
+      torch::Tensor& sum = attachment->after_projection() ? after : y;
+      sum = sum.defined() ? sum + extra : extra;
+    }
+  }
+  y = out_(y);
+  return after.defined() ? y + after : y;
 }
 
 MlpImpl::MlpImpl(const DecoderConfig& config, torch::TensorOptions options)
@@ -125,14 +162,23 @@ DecoderLayerImpl::DecoderLayerImpl(
 }
 
 torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const LayerPass& pass) {
-  const auto branch = [&](const torch::Tensor& y, const Norm& norm) {
-    return dropped(norm ? norm->forward(y) : y, pass.dropout);
+  const auto branch = [&](const torch::Tensor& before,
+                          const torch::Tensor& y,
+                          const Norm& norm,
+                          const AttachmentList<BlockAttachment>& attachments) {
+    torch::Tensor f = norm ? norm->forward(y) : y;
+    for (const auto& attachment : attachments) {
+      f = attachment->apply(before, f);
+    }
+    return dropped(f, pass.dropout);
   };
   const torch::Tensor entered = input_norm_->forward(x);
-  const torch::Tensor mixed = recurrent_ ? recurrent_(entered, pass.recurrent)
-                                         : attention_(entered, pass.angles, pass.attend);
-  const torch::Tensor middle = x + branch(mixed, attention_out_norm_);
-  return middle + branch(mlp_(mlp_norm_ ? mlp_norm_->forward(middle) : entered), mlp_out_norm_);
+  const torch::Tensor mixed = recurrent_
+                                  ? recurrent_(entered, pass.recurrent)
+                                  : attention_(entered, pass.angles, pass.attend, pass.prefix_rows);
+  const torch::Tensor middle = x + branch(x, mixed, attention_out_norm_, attention_attachments_);
+  const torch::Tensor inner = mlp_(mlp_norm_ ? mlp_norm_->forward(middle) : entered);
+  return middle + branch(middle, inner, mlp_out_norm_, mlp_attachments_);
 }
 
 NamedLinears DecoderLayerImpl::linears() const {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/attachments.h"
 #include "core/decoder_config.h"
 #include "core/linear.h"
 #include "core/norm.h"
@@ -28,19 +29,25 @@ class SelfAttentionImpl : public torch::nn::Module {
  public:
   SelfAttentionImpl(const DecoderConfig& config, torch::TensorOptions options);
 
-  /// Without rotation where `angles` are undefined.
-  torch::Tensor forward(const torch::Tensor& x, const RopeAngles& angles, const Attend& attend);
+  /// Without rotation where `angles` are undefined. `prefix_rows`: the rows of `x` that an
+  /// `InputAttachment` put in front, or undefined.
+  torch::Tensor forward(
+      const torch::Tensor& x,
+      const RopeAngles& angles,
+      const Attend& attend,
+      const torch::Tensor& prefix_rows);
+
+  /// Of `x` [rows, hidden]; normed but not rotated.
+  Projections project(const torch::Tensor& x);
 
   const NamedLinears& linears() const { return linears_; }
+  AttachmentList<AttentionAttachment>& attachments() { return attachments_; }
 
  private:
-  struct Projected {
-    torch::Tensor q;
-    torch::Tensor k;
-    torch::Tensor v;
-  };
-  Projected project(const torch::Tensor& x);
-  torch::Tensor prepare(const torch::Tensor& x, const Norm& norm, const RopeAngles& angles) const;
+  Projections raw_projections(const torch::Tensor& x);
+  torch::Tensor normed(const torch::Tensor& x, const Norm& norm) const;
+  torch::Tensor rotated(const torch::Tensor& x, const RopeAngles& angles) const;
+  void put_prefixes(Projections& parts, const torch::Tensor& prefix_rows);
 
   Linear q_proj_{nullptr};
   Linear k_proj_{nullptr};
@@ -50,6 +57,7 @@ class SelfAttentionImpl : public torch::nn::Module {
   Norm q_norm_; ///< empty without QK-norm
   Norm k_norm_;
   NamedLinears linears_;
+  AttachmentList<AttentionAttachment> attachments_;
   std::int64_t queries_;
   std::int64_t keys_;
   std::int64_t head_dim_;
@@ -79,8 +87,12 @@ struct LayerPass {
   RopeAngles angles;
   Attend attend;
   RecurrentPass recurrent;
-  double dropout = 0.0; ///< of the output of both branches
+  double dropout = 0.0;      ///< of the output of both branches
+  torch::Tensor prefix_rows; ///< rows that stand before the first tokens; undefined: none
 };
+
+/// The two parts of a block that add to the residual stream.
+enum class SubLayer { kAttention, kMlp };
 
 /// One block: attention (or a recurrent block) and MLP, each with its norms and a residual
 /// connection, one after the other or side by side (`parallel_block`). Under the name
@@ -94,6 +106,11 @@ class DecoderLayerImpl : public torch::nn::Module {
 
   /// In checkpoint order.
   NamedLinears linears() const;
+  /// Empty where the layer is recurrent.
+  const SelfAttention& attention() const { return attention_; }
+  AttachmentList<BlockAttachment>& attachments(SubLayer place) {
+    return place == SubLayer::kAttention ? attention_attachments_ : mlp_attachments_;
+  }
 
  private:
   std::string attention_name_;
@@ -105,6 +122,8 @@ class DecoderLayerImpl : public torch::nn::Module {
   Norm attention_out_norm_; ///< with sandwich norms only
   Norm mlp_norm_;           ///< empty in a parallel block
   Norm mlp_out_norm_;       ///< with sandwich norms only
+  AttachmentList<BlockAttachment> attention_attachments_;
+  AttachmentList<BlockAttachment> mlp_attachments_;
 };
 TORCH_MODULE(DecoderLayer);
 

@@ -75,6 +75,24 @@ torch::Tensor DecoderImpl::Parts::embed(
   return config.embedding_scale == 1.0 ? x : x * rounded(config.embedding_scale, dtype);
 }
 
+torch::Tensor DecoderImpl::Parts::put_vectors(
+    const torch::Tensor& x,
+    const torch::Tensor& rows,
+    const torch::Tensor& vectors,
+    const torch::Tensor& positions,
+    const DecoderConfig& config) {
+  const torch::Dtype dtype = x.scalar_type();
+  torch::Tensor put = vectors.to(dtype).repeat({rows.size(0) / vectors.size(0), 1});
+  if (model->positions) {
+    put =
+        put + torch::embedding(model->positions->weight, positions.index_select(0, rows)).to(dtype);
+  }
+  if (config.scales_prompts) {
+    put = put * rounded(config.embedding_scale, dtype);
+  }
+  return x.index_copy(0, rows, put);
+}
+
 std::vector<RopeAngles> DecoderImpl::Parts::angles(
     const torch::Tensor& positions,
     const torch::Tensor& lengths,

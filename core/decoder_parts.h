@@ -57,6 +57,14 @@ struct DecoderImpl::Parts {
       std::int64_t limit,
       const DecoderConfig& config,
       torch::Dtype dtype);
+  /// `x` with `vectors` [length, hidden] in `rows`, once a sequence; `positions` of all rows where
+  /// positions are learned.
+  torch::Tensor put_vectors(
+      const torch::Tensor& x,
+      const torch::Tensor& rows,
+      const torch::Tensor& vectors,
+      const torch::Tensor& positions,
+      const DecoderConfig& config);
   /// Angles of `positions` (all below `limit`, in sequences of `lengths`) for every entry of
   /// `ropes`; without `looks_at_lengths` they may be undefined.
   std::vector<RopeAngles> angles(

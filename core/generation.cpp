@@ -100,7 +100,8 @@ class Generator {
   std::vector<std::size_t> waiting_; ///< the next one last
   std::vector<Row> rows_;            ///< row i of the cache
   KvCache cache_;
-  KvCache prefix_; ///< one row: what all prompts begin with
+  KvCache prefix_;          ///< one row: what all prompts begin with
+  std::int64_t shared_ = 0; ///< its tokens
   std::int64_t finished_ = 0;
   std::int64_t distinct_ = 0;
 };
@@ -128,10 +129,10 @@ std::vector<Generation> Generator::run() {
   if (options_.max_new_tokens == 0) {
     return results_;
   }
-  const std::int64_t shared = shared_length(prompts_, waiting_);
-  if (shared > 0) {
+  shared_ = shared_length(prompts_, waiting_);
+  if (shared_ > 0) {
     const Tokens& any = prompts_[waiting_.front()];
-    const std::vector<std::int64_t> ids(any.begin(), any.begin() + shared);
+    const std::vector<std::int64_t> ids(any.begin(), any.begin() + shared_);
     model_->hidden_cached(
         torch::tensor(ids, torch::kInt64).to(model_->device()).unsqueeze(0), prefix_);
   }
@@ -158,7 +159,7 @@ void Generator::admit() {
   }
   while (!waiting_.empty() && capacity_left() > 0) {
     const std::size_t length = prompts_[waiting_.back()].size();
-    const std::int64_t fresh = static_cast<std::int64_t>(length) - prefix_.longest();
+    const std::int64_t fresh = static_cast<std::int64_t>(length) - shared_;
     const std::int64_t most =
         std::min(capacity_left(), std::max<std::int64_t>(1, kPrefillTokens / fresh));
     std::vector<std::size_t> group;
@@ -172,12 +173,11 @@ void Generator::admit() {
 }
 
 void Generator::prefill(std::span<const std::size_t> group) {
-  const std::int64_t known = prefix_.longest();
   const auto count = static_cast<std::int64_t>(group.size());
   std::vector<std::int64_t> ids;
   for (const std::size_t index : group) {
     const Tokens& prompt = prompts_[index];
-    ids.insert(ids.end(), prompt.begin() + known, prompt.end());
+    ids.insert(ids.end(), prompt.begin() + shared_, prompt.end());
   }
   KvCache cache = prefix_;
   cache.keep(std::vector<std::int64_t>(group.size(), 0));

@@ -104,6 +104,7 @@ DecoderConfig parse_recurrent_gemma(const JsonFields& config) {
   result.max_positions = kWindow; // no limit of its own
   result.norm_eps = positive_number(config, "rms_norm_eps", 1e-6);
   result.query_scale = 1.0 / std::sqrt(static_cast<double>(result.head_dim));
+  result.scales_prompts = true;
   result.embedding_scale = as_bfloat16(std::sqrt(static_cast<double>(result.hidden_size)));
   result.norm_adds_one = true;
   result.attention_bias = config.optional<bool>("attention_bias", false);

@@ -17,7 +17,11 @@ LinearImpl::LinearImpl(
   }
 }
 
-torch::Tensor LinearImpl::forward(const torch::Tensor& x) {
+torch::Tensor LinearImpl::forward(const torch::Tensor& given) {
+  torch::Tensor x = given;
+  for (const auto& attachment : attachments_) {
+    x = attachment->prepare(x);
+  }
   const torch::Dtype dtype = x.scalar_type();
   torch::Tensor y =
       torch::linear(x, weight.to(dtype), bias.defined() ? bias.to(dtype) : torch::Tensor());

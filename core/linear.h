@@ -13,13 +13,16 @@ class LinearAttachment {
  public:
   virtual ~LinearAttachment() = default;
 
-  /// The adapted output. `x` is the layer's input [..., in], `y` the output so far [..., out].
-  /// May change `y` in place only when gradients are off.
+  /// What the layer is to take instead of its input `x` [..., in].
+  virtual torch::Tensor prepare(const torch::Tensor& x) { return x; }
+
+  /// The adapted output. `x` is the layer's prepared input [..., in], `y` the output so far [...,
+  /// out]. May change `y` in place only when gradients are off.
   virtual torch::Tensor apply(const torch::Tensor& x, const torch::Tensor& y) = 0;
 };
 
-/// `y = x W^T + b`, then every attachment in order. The weight is cast to the dtype of `x` when it
-/// differs (float32 masters, bfloat16 compute).
+/// `y = x W^T + b`, between what every attachment does to input and output, in order. The weight is
+/// cast to the dtype of `x` when it differs (float32 masters, bfloat16 compute).
 class LinearImpl : public torch::nn::Module {
  public:
   /// Weights are left uninitialised.

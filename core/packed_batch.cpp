@@ -14,6 +14,37 @@ void PackedBatch::fill_rows(std::int64_t multiple) {
   }
 }
 
+PrefixedBatch with_prefix(const PackedBatch& batch, std::int64_t length) {
+  PrefixedBatch result;
+  result.batch.order = batch.order;
+  std::vector<std::int64_t> rows;
+  std::vector<std::int64_t> prefix;
+  std::int64_t next = 0;
+  for (const LengthGroup& group : batch.groups) {
+    result.batch.groups.push_back({next, group.count, group.length + length});
+    for (std::int64_t i = 0; i < group.count; ++i) {
+      for (std::int64_t k = 0; k < length; ++k) {
+        prefix.push_back(next++);
+      }
+      for (std::int64_t k = 0; k < group.length; ++k) {
+        rows.push_back(next++);
+      }
+    }
+  }
+  while (static_cast<std::int64_t>(rows.size()) < batch.rows()) { // rows of no sequence
+    rows.push_back(next++);
+  }
+  for (const std::int64_t first : batch.first_row) {
+    result.batch.first_row.push_back(rows[static_cast<std::size_t>(first)] - length);
+  }
+  const torch::Device device = batch.ids.device();
+  result.rows = torch::tensor(rows, torch::kInt64).to(device);
+  result.prefix_rows = torch::tensor(prefix, torch::kInt64).to(device);
+  result.batch.ids =
+      torch::zeros({next}, batch.ids.options()).index_copy(0, result.rows, batch.ids);
+  return result;
+}
+
 PackedBatch pack(std::span<const std::vector<std::int32_t>> sequences, torch::Device device) {
   PackedBatch batch;
   batch.order.resize(sequences.size());

@@ -33,6 +33,14 @@ struct PackedBatch {
   void fill_rows(std::int64_t multiple);
 };
 
+/// A batch with `length` further rows before each sequence of another one.
+struct PrefixedBatch {
+  PackedBatch batch;         ///< token 0 in the further rows
+  torch::Tensor rows;        ///< where the rows of the other one are now, int64
+  torch::Tensor prefix_rows; ///< the further ones, sequence by sequence, int64
+};
+PrefixedBatch with_prefix(const PackedBatch& batch, std::int64_t length);
+
 /// Packs `sequences` (none empty), the shortest first; ties keep the caller's order.
 PackedBatch pack(
     std::span<const std::vector<std::int32_t>> sequences, torch::Device device = torch::kCPU);

@@ -132,12 +132,14 @@ bool TrainState::exists() const {
 }
 
 void TrainState::save(
-    FlatParameters& parameters, Optimizer& optimizer, const TrainProgress& progress) const {
+    FlatParameters& parameters,
+    const std::vector<NamedTensor>& others,
+    const TrainProgress& progress) const {
   const torch::NoGradGuard no_grad;
   make_directories(directory_);
   std::vector<NamedTensor> tensors{{"parameters", parameters.values().cpu()}};
-  for (auto& [name, tensor] : optimizer.state()) {
-    tensors.emplace_back("optimizer." + name, tensor.cpu());
+  for (const auto& [name, tensor] : others) {
+    tensors.emplace_back(name, tensor.cpu());
   }
   for (const torch::Device& device : generator_devices(parameters.values())) {
     tensors.emplace_back(generator_name(device), generator_state(device));
@@ -150,7 +152,8 @@ void TrainState::save(
        {kLayoutKey, sha256(parameters.layout())}});
 }
 
-TrainProgress TrainState::load(FlatParameters& parameters, Optimizer& optimizer) const {
+TrainProgress TrainState::load(
+    FlatParameters& parameters, const std::vector<NamedTensor>& others) const {
   const torch::NoGradGuard no_grad;
   const SafetensorsFile kept(file());
   const std::string where = file().string();
@@ -164,8 +167,8 @@ TrainProgress TrainState::load(FlatParameters& parameters, Optimizer& optimizer)
   const TrainProgress progress =
       progress_from_json(parse_json(metadata(kept, kProgressKey), where), where);
   fill(kept, "parameters", parameters.values());
-  for (auto& [name, tensor] : optimizer.state()) {
-    fill(kept, "optimizer." + name, tensor);
+  for (const auto& [name, tensor] : others) {
+    fill(kept, name, tensor);
   }
   for (const torch::Device& device : generator_devices(parameters.values())) {
     torch::Tensor state = generator_state(device);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include "core/flat_parameters.h"
-#include "core/optimizer.h"
 
 #include <cstdint>
 #include <filesystem>
@@ -32,10 +31,14 @@ class TrainState {
   TrainState(std::filesystem::path directory, std::map<std::string, std::string> fingerprint);
 
   bool exists() const;
-  void save(FlatParameters& parameters, Optimizer& optimizer, const TrainProgress& progress) const;
+  /// `others`: whatever a step reads besides the parameters, of the optimizer and of hooks.
+  void save(
+      FlatParameters& parameters,
+      const std::vector<NamedTensor>& others,
+      const TrainProgress& progress) const;
   /// Fills everything in place. A run with other options or parameters is `kInvalidArgument` and
   /// names the first difference; a damaged file is `kCorrupt`.
-  TrainProgress load(FlatParameters& parameters, Optimizer& optimizer) const;
+  TrainProgress load(FlatParameters& parameters, const std::vector<NamedTensor>& others) const;
 
  private:
   std::filesystem::path file() const;

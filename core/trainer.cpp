@@ -135,6 +135,9 @@ TrainReport Trainer::run(BatchPlan& plan, TrainPass& pass, const ProgressCallbac
   torch::manual_seed(options_.seed);
   progress_ = {};
   pending_.reset();
+  for (const auto& hook : hooks_) {
+    hook->begin(total);
+  }
   resume(plan);
   saved_ = now();
   bool stop = false;
@@ -154,7 +157,7 @@ void Trainer::resume(BatchPlan& plan) {
   if (!options_.checkpoint.resume || !state_.exists()) {
     return;
   }
-  progress_ = state_.load(parameters_, optimizer_);
+  progress_ = state_.load(parameters_, carried_state());
   if (!progress_.finished) {
     for (std::int64_t i = 0; i < progress_.step; ++i) {
       plan.next();
@@ -182,6 +185,9 @@ bool Trainer::step(const StepBatch& batch, TrainPass& pass, std::int64_t total) 
 
 void Trainer::update(std::int64_t total) {
   const torch::NoGradGuard no_grad;
+  for (const auto& hook : hooks_) {
+    hook->gradients_ready(parameters_);
+  }
   torch::Tensor& gradients = parameters_.gradients();
   if (options_.grad_clip > 0) {
     const torch::Tensor norm = torch::linalg_vector_norm(gradients);
@@ -195,6 +201,20 @@ void Trainer::update(std::int64_t total) {
   for (const auto& hook : hooks_) {
     hook->after_update(parameters_, factor);
   }
+}
+
+// What a step reads besides parameters and batches.
+std::vector<NamedTensor> Trainer::carried_state() {
+  std::vector<NamedTensor> all;
+  for (const auto& [name, tensor] : optimizer_.state()) {
+    all.emplace_back("optimizer." + name, tensor);
+  }
+  for (std::size_t i = 0; i < hooks_.size(); ++i) {
+    for (const auto& [name, tensor] : hooks_[i]->state()) {
+      all.emplace_back(concat("hook", i, ".", name), tensor);
+    }
+  }
+  return all;
 }
 
 // Takes the last loss into account; true when training is to end with it.
@@ -240,7 +260,7 @@ void Trainer::save() {
   const double clock = now();
   progress_.seconds += clock - started_;
   started_ = clock;
-  state_.save(parameters_, optimizer_, progress_);
+  state_.save(parameters_, carried_state(), progress_);
   saved_ = now();
 }
 

@@ -18,16 +18,21 @@
 
 namespace errata {
 
-/// Something that acts on gradients or weights around each optimizer step, without gradients of its
-/// own. What it does must follow from its construction and the parameters alone: it is made again,
-/// not restored, when a run is resumed.
+/// Something that acts on gradients or weights around each optimizer step. What it does must follow
+/// from its construction, the parameters and its `state`: it is made again when a run is resumed.
 class TrainHook {
  public:
   virtual ~TrainHook() = default;
+  /// A run of `steps` steps is to begin, or to go on.
+  virtual void begin(std::int64_t /*steps*/) {}
+  /// Gradients of the loss are complete: the place for a term's own.
+  virtual void gradients_ready(FlatParameters&) {}
   /// Gradients are complete and clipped.
   virtual void before_update(FlatParameters&) {}
   /// The optimizer has moved the weights at `lr_factor` times its rate.
   virtual void after_update(FlatParameters&, double /*lr_factor*/) {}
+  /// What it carries from step to step, to be saved and filled in place.
+  virtual std::vector<NamedTensor> state() { return {}; }
 };
 
 struct TrainReport {
@@ -87,6 +92,7 @@ class Trainer {
   void resume(BatchPlan& plan);
   bool step(const StepBatch& batch, TrainPass& pass, std::int64_t total);
   void update(std::int64_t total);
+  std::vector<NamedTensor> carried_state();
   bool read_pending();
   void save();
   void save_if_due();

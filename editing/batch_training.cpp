@@ -5,8 +5,8 @@
 #include "core/base/log.h"
 #include "core/base/resources.h"
 #include "core/safetensors.h"
+#include "editing/adapter_editor.h"
 #include "editing/gradient_editing.h"
-#include "editing/lora_editor.h"
 
 #include <algorithm>
 #include <filesystem>
@@ -131,7 +131,7 @@ ProgressCallback named(const ProgressCallback& progress, const std::string& what
 // A sequence whose last batch was done when it was stopped.
 EditResult attach_done(Decoder& model, const SequenceState& state, const EditorOptions& options) {
   EditResult result;
-  result.adapter = peft::attach_lora(model, adapter_config(model, options), options.seed);
+  result.adapter = peft::attach_adapter(model, adapter_config(model, options), options.seed);
   set_values(*result.adapter, state.values());
   result.report.modules = result.adapter->modules();
   return result;
@@ -187,7 +187,7 @@ EditResult edit_in_batches(
         plan, sequence.wordings, sequence.augment, tokenizer, options.seed, sequence.echo);
     input.start = state.values();
     const EditorOptions batch = options_of_batch(options, span, spans);
-    result = LoraEditor().edit(model, input, batch, named(progress, what));
+    result = AdapterEditor().edit(model, input, batch, named(progress, what));
     state.add(*result.adapter, result.report.training);
     log(LogLevel::kInfo,
         concat(

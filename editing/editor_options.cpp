@@ -4,6 +4,8 @@
 #include "core/base/json.h"
 #include "editing/editor.h"
 
+#include <algorithm>
+#include <array>
 #include <cmath>
 
 namespace errata::editing {
@@ -35,11 +37,36 @@ void check_count(const char* option, std::int64_t value, std::int64_t low, std::
       high);
 }
 
+void check_init(const EditorOptions& options) {
+  constexpr std::array kKnown = {"default", "gaussian", "pissa", "olora", "eva"};
+  ERRATA_CHECK(
+      std::find(kKnown.begin(), kKnown.end(), options.init) != kKnown.end(),
+      ErrorCode::kInvalidArgument,
+      "--init '",
+      options.init,
+      "' is unknown; use default, gaussian, pissa, olora or eva");
+  const bool low_rank = options.method == "lora" || options.method == "dora";
+  ERRATA_CHECK(
+      options.init == "default" || low_rank,
+      ErrorCode::kInvalidArgument,
+      "--init is how a LoRA starts; --method ",
+      options.method,
+      " is none");
+}
+
 void use_ft(EditorOptions& options) {
   options.lr = 1.5e-3;
   options.anchor = 0.004;
   options.null_space = 0;
   options.steps = 900;
+}
+
+// Their few numbers need large steps; what has no A cannot be kept out of frequent inputs.
+void use_vectors(EditorOptions& options) {
+  options.optimizer = OptimizerKind::kAdamW;
+  options.lr = 2e-2;
+  options.anchor = 0;
+  options.null_space = 0;
 }
 
 // 2509.22072: the value of this method is its loop, so nothing is added to it.
@@ -69,6 +96,21 @@ EditorOptions default_options(const std::string& method) {
     use_ft(options);
   } else if (method == "ft-locft") {
     use_locft(options);
+  } else if (method == "adalora") {
+    options.optimizer = OptimizerKind::kAdamW;
+    options.lr = 2e-3;
+    options.null_space = 0;
+  } else if (method == "vera") {
+    use_vectors(options);
+    options.rank = 256;
+  } else if (method == "ia3") {
+    use_vectors(options);
+  } else if (method == "houlsby" || method == "pfeiffer" || method == "parallel") {
+    use_vectors(options);
+    options.lr = 2e-3;
+  } else if (method != "lora" && method != "dora") { // prompts and prefixes
+    use_vectors(options);
+    options.lr = 1e-2;
   }
   return options;
 }
@@ -78,6 +120,9 @@ void validate(const EditorOptions& options) {
   check_count("--rank", options.rank, 1, 65536);
   check_range("--alpha", options.alpha, 0, 1e6);
   check_range("--dropout", options.dropout, 0, 0.99);
+  check_range("--lora-plus", options.lora_plus, 1e-6, 1e6);
+  check_init(options);
+  check_count("--virtual-tokens", options.virtual_tokens, 1, 65536);
   check_count("--delta-rank", options.delta_rank, 0, 65536);
   check_count("--steps", options.steps, 0, 100'000'000);
   check_count("--epochs", options.epochs, 0, 1'000'000);
@@ -112,6 +157,9 @@ nlohmann::ordered_json to_json(const EditorOptions& options) {
   json["alpha"] = options.alpha > 0 ? options.alpha : 2.0 * static_cast<double>(options.rank);
   json["rslora"] = options.rslora;
   json["dropout"] = options.dropout;
+  json["init"] = options.init;
+  json["virtual-tokens"] = options.virtual_tokens;
+  json["lora-plus"] = options.lora_plus;
   json["delta-rank"] = options.delta_rank;
   json["steps"] = options.steps;
   json["epochs"] = options.epochs;

@@ -24,6 +24,11 @@ struct EditorOptions {
   double alpha = 0; ///< 0: twice the rank
   bool rslora = false;
   double dropout = 0;
+  /// How a LoRA starts: default, gaussian, pissa, olora or eva.
+  std::string init = "default";
+  std::int64_t virtual_tokens = 20; ///< of prompts and prefixes
+  /// LoRA+ (2402.12354): the rate of B (and of vectors) is this times that of A.
+  double lora_plus = 1;
   /// Weight editors: rank to which the difference is cut for the adapter; 0: exact.
   std::int64_t delta_rank = 0;
 

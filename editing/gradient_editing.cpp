@@ -1,9 +1,12 @@
 #include "editing/gradient_editing.h"
 
 #include "core/base/error.h"
+#include "editing/adapter_editor.h"
 #include "editing/anchor.h"
 #include "editing/example.h"
 #include "editing/null_space.h"
+#include "peft/adapter_types.h"
+#include "peft/bottleneck.h"
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +19,18 @@ constexpr std::int64_t kMomentTokens = 2048;
 constexpr std::int64_t kMomentPool = 1024;
 // LocFT-BF: the layer at this share of the depth, for families without a published value.
 constexpr double kLateLayer = 0.69;
+// AdaLoRA: steps between two choices of what is left.
+constexpr std::int64_t kPruningInterval = 10;
+
+peft::LoraInit lora_init(const std::string& name) {
+  if (name == "gaussian") {
+    return peft::LoraInit::kGaussian;
+  }
+  if (name == "pissa") {
+    return peft::LoraInit::kPissa;
+  }
+  return name == "olora" ? peft::LoraInit::kOlora : peft::LoraInit::kDefault;
+}
 
 std::vector<std::int64_t> late_layer(const Decoder& model) {
   const std::int64_t count = model->config().num_layers();
@@ -26,13 +41,52 @@ std::vector<std::int64_t> late_layer(const Decoder& model) {
 
 } // namespace
 
+namespace {
+
+// Modules are not what every method chooses from.
+void check_selection(const EditorOptions& options, const peft::AdapterType& type) {
+  ERRATA_CHECK(
+      type.selects_linears || options.target_modules.empty(),
+      ErrorCode::kInvalidArgument,
+      "--target-modules names linear layers, which --method ",
+      options.method,
+      " does not adapt");
+  ERRATA_CHECK(
+      type.selects_linears || type.has_layers || options.layers.empty(),
+      ErrorCode::kInvalidArgument,
+      "--layers does not go with --method ",
+      options.method,
+      ", which has no layers to choose");
+}
+
+} // namespace
+
 peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& options) {
   peft::AdapterConfig config;
+  const std::string peft_type = peft_type_of(options.method);
+  config.peft_type = peft_type.empty() ? "LORA" : peft_type; // others only select modules
+  check_selection(options, peft::adapter_type(config));
   config.r = options.rank;
   config.lora_alpha = options.alpha > 0 ? options.alpha : 2.0 * static_cast<double>(options.rank);
   config.lora_dropout = options.dropout;
   config.use_rslora = options.rslora;
-  if (options.target_modules.empty()) {
+  config.use_dora = options.method == "dora";
+  config.init = lora_init(options.init);
+  // As in its paper, pruning starts from one and a half times the rank.
+  config.adalora.target_r = options.rank;
+  config.adalora.init_r = options.rank + (options.rank + 1) / 2;
+  config.adalora.delta_t = kPruningInterval;
+  config.prompt.num_virtual_tokens = options.virtual_tokens;
+  config.adaption.adapter_len = options.virtual_tokens;
+  if (config.peft_type == "BOTTLENECK") {
+    config.bottleneck = peft::bottleneck_preset(options.method);
+    // The bottleneck's width is its rank.
+    config.bottleneck.reduction_factor =
+        static_cast<double>(model->config().hidden_size) / static_cast<double>(options.rank);
+  }
+  if (options.target_modules.empty() && options.method == "ia3") {
+    // The published choice: PEFT's default for the family.
+  } else if (options.target_modules.empty()) {
     config.target_regex = "all-linear";
   } else {
     config.target_modules = options.target_modules;
@@ -60,6 +114,25 @@ void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& va
   }
 }
 
+std::map<std::string, torch::Tensor> rehearsal_moments(
+    Decoder& model,
+    const std::vector<std::string>& modules,
+    const EditInput& input,
+    const EditorOptions& options) {
+  ERRATA_CHECK(
+      input.rehearsal,
+      ErrorCode::kInvalidArgument,
+      options.null_space > 0 ? "--null-space" : "--init eva",
+      " needs rehearsal documents; add rehearsal to --augment");
+  const std::unique_ptr<DocumentStream> documents = input.rehearsal();
+  DocumentExamples examples(*documents, input.tokenizer);
+  BatchOptions batch;
+  batch.batch_tokens = batch.micro_tokens = kMomentTokens;
+  batch.pool = kMomentPool;
+  batch.seed = options.seed;
+  return input_moments(model, modules, examples, batch, kMomentBatches);
+}
+
 std::map<std::string, torch::Tensor> null_projections(
     Decoder& model,
     const std::vector<std::string>& modules,
@@ -68,17 +141,7 @@ std::map<std::string, torch::Tensor> null_projections(
   if (options.null_space == 0) {
     return {};
   }
-  ERRATA_CHECK(
-      input.rehearsal,
-      ErrorCode::kInvalidArgument,
-      "--null-space needs rehearsal documents; add rehearsal to --augment");
-  const std::unique_ptr<DocumentStream> documents = input.rehearsal();
-  DocumentExamples examples(*documents, input.tokenizer);
-  BatchOptions batch;
-  batch.batch_tokens = batch.micro_tokens = kMomentTokens;
-  batch.pool = kMomentPool;
-  batch.seed = options.seed;
-  const auto moments = input_moments(model, modules, examples, batch, kMomentBatches);
+  const auto moments = rehearsal_moments(model, modules, input, options);
   std::map<std::string, torch::Tensor> projections;
   std::map<const void*, torch::Tensor> computed;
   for (const auto& [module, moment] : moments) {

@@ -16,6 +16,14 @@ peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& op
 /// is `kCorrupt`.
 void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& values);
 
+/// Second moments of the inputs that rehearsal gives each module (`input_moments`). Needs
+/// `input.rehearsal` (`kInvalidArgument`).
+std::map<std::string, torch::Tensor> rehearsal_moments(
+    Decoder& model,
+    const std::vector<std::string>& modules,
+    const EditInput& input,
+    const EditorOptions& options);
+
 /// P of each module from the inputs that rehearsal gives it; empty when the term is off. Needs
 /// `input.rehearsal` (`kInvalidArgument`).
 std::map<std::string, torch::Tensor> null_projections(

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "peft/config_file.h"
 
 #include <algorithm>
 #include <array>
@@ -22,21 +23,15 @@ constexpr std::array kInformative = {
     "eva_config",
     "runtime_config"};
 
-constexpr std::array kRead = {
+// Keys of every type: which modules, and what the adapter was made for.
+constexpr std::array kCommon = {
     "peft_type",
     "task_type",
-    "r",
-    "lora_alpha",
-    "lora_dropout",
     "bias",
-    "use_rslora",
-    "init_lora_weights",
     "target_modules",
     "exclude_modules",
     "layers_to_transform",
     "layers_pattern",
-    "rank_pattern",
-    "alpha_pattern",
     "fan_in_fan_out"};
 
 template <typename Names>
@@ -55,31 +50,6 @@ std::string key_list(const Json& object) {
     list += (list.empty() ? "" : ", ") + key;
   }
   return list.empty() ? "none" : list;
-}
-
-// A string, or a list of strings into `list`.
-void read_names(
-    const JsonFields& fields,
-    const char* name,
-    std::vector<std::string>& list,
-    std::optional<std::string>& text) {
-  if (fields.is_null(name)) {
-    return;
-  }
-  const Json& value = *fields.find(name);
-  if (value.is_string()) {
-    text = value.get<std::string>();
-    return;
-  }
-  const auto is_string = [](const Json& entry) { return entry.is_string(); };
-  ERRATA_CHECK(
-      value.is_array() && std::all_of(value.begin(), value.end(), is_string),
-      ErrorCode::kCorrupt,
-      fields.where(),
-      ": field '",
-      name,
-      "' is not a string or a list of strings");
-  list = value.get<std::vector<std::string>>();
 }
 
 void read_layers(const JsonFields& fields, AdapterConfig& config) {
@@ -103,59 +73,10 @@ void read_layers(const JsonFields& fields, AdapterConfig& config) {
   }
 }
 
-// The order of the file decides which of two matching keys counts.
-template <typename Value>
-void read_pattern(
-    const OrderedJson& ordered,
-    const char* name,
-    const std::string& where,
-    std::vector<std::pair<std::string, Value>>& pattern) {
-  const auto found = ordered.find(name);
-  if (found == ordered.end() || found->is_null()) {
-    return;
-  }
-  ERRATA_CHECK(
-      found->is_object(),
-      ErrorCode::kCorrupt,
-      where,
-      ": field '",
-      name,
-      "' is not an object of module names and numbers");
-  for (const auto& [key, value] : found->items()) {
-    ERRATA_CHECK(
-        std::is_integral_v<Value> ? value.is_number_integer() : value.is_number(),
-        ErrorCode::kCorrupt,
-        where,
-        ": field '",
-        name,
-        "', entry '",
-        key,
-        "' is not a number");
-    pattern.emplace_back(key, value.template get<Value>());
-  }
-}
-
-// Initialisations that change the base weights, which PEFT repeats when it loads the adapter.
-void check_initialisation(const JsonFields& fields) {
-  if (fields.is_null("init_lora_weights")) {
-    return;
-  }
-  const Json& value = *fields.find("init_lora_weights");
-  const bool plain =
-      value.is_boolean() || value == "gaussian" || value == "eva" || value == "orthogonal";
-  ERRATA_CHECK(
-      plain,
-      ErrorCode::kUnsupported,
-      fields.where(),
-      ": init_lora_weights ",
-      value.dump(),
-      " changes the base weights; convert the adapter to plain LoRA with PEFT "
-      "(save_pretrained with path_initial_model_for_weight_conversion)");
-}
-
-void check_meaning(const JsonFields& fields) {
+void check_meaning(const JsonFields& fields, const AdapterType& type) {
   for (const auto& [key, value] : fields.value().items()) {
-    const bool passes = contains(kRead, key) || contains(kInformative, key) || is_empty(value);
+    const bool passes = contains(kCommon, key) || contains(type.keys, key) ||
+                        contains(kInformative, key) || is_empty(value);
     ERRATA_CHECK(
         passes,
         ErrorCode::kUnsupported,
@@ -183,73 +104,73 @@ void check_meaning(const JsonFields& fields) {
       ": bias '",
       bias,
       "' is not supported; expected none");
-  check_initialisation(fields);
 }
 
-void check_range(const JsonFields& fields, const AdapterConfig& config) {
-  bool ranks = config.r >= 1;
-  for (const auto& [key, rank] : config.rank_pattern) {
-    ranks = ranks && rank >= 1;
-  }
-  ERRATA_CHECK(
-      ranks, ErrorCode::kCorrupt, fields.where(), ": a rank in 'r' or 'rank_pattern' is below 1");
-  ERRATA_CHECK(
-      config.lora_dropout >= 0 && config.lora_dropout < 1,
-      ErrorCode::kCorrupt,
-      fields.where(),
-      ": field 'lora_dropout' is ",
-      config.lora_dropout,
-      "; expected 0 <= dropout < 1");
-}
-
-AdapterConfig read_lora(const JsonFields& fields, const OrderedJson& ordered) {
-  check_meaning(fields);
+AdapterConfig read_common(const ConfigFile& file, const AdapterType& type) {
+  const JsonFields& fields = file.fields;
   AdapterConfig config;
-  config.r = fields.optional<std::int64_t>("r", 8);
-  config.lora_alpha = fields.optional<double>("lora_alpha", 8.0);
-  config.lora_dropout = fields.optional<double>("lora_dropout", 0.0);
-  config.use_rslora = fields.optional<bool>("use_rslora", false);
+  config.peft_type = type.peft_type;
   config.fan_in_fan_out = fields.optional<bool>("fan_in_fan_out", false);
   config.base_model_name_or_path =
       fields.optional<std::string>("base_model_name_or_path", std::string());
   read_names(fields, "target_modules", config.target_modules, config.target_regex);
   read_names(fields, "exclude_modules", config.exclude_modules, config.exclude_regex);
   read_layers(fields, config);
-  read_pattern(ordered, "rank_pattern", fields.where(), config.rank_pattern);
-  read_pattern(ordered, "alpha_pattern", fields.where(), config.alpha_pattern);
-  check_range(fields, config);
+  type.read(file, config);
+  try {
+    type.check(config);
+  } catch (const Error& error) {
+    // What would be a wrong argument is damage when it comes from a file.
+    const bool damage = error.code() == ErrorCode::kInvalidArgument;
+    ERRATA_FAIL(damage ? ErrorCode::kCorrupt : error.code(), fields.where(), ": ", error.what());
+  }
   return config;
 }
 
-AdapterConfig read_delta(const JsonFields& fields) {
-  const auto type = fields.required<std::string>("errata_type");
-  ERRATA_CHECK(
-      type == "DELTA",
-      ErrorCode::kUnsupported,
-      fields.where(),
-      ": errata_type '",
-      type,
-      "' is not known; expected DELTA (a newer errata may read it)");
+std::string known_types() {
+  std::string known;
+  for (const AdapterType* type : adapter_types()) {
+    if (!type->own) {
+      known += concat(known.empty() ? "" : ", ", type->peft_type);
+    }
+  }
+  return known;
+}
+
+// errata's own kinds state the version of their format.
+void check_format(const JsonFields& fields, const std::string& type) {
   const auto version = fields.required<std::int64_t>("format");
   ERRATA_CHECK(
-      version == kDeltaFormat,
+      version == kOwnFormat,
       ErrorCode::kUnsupported,
       fields.where(),
       ": format ",
       version,
-      " of a DELTA adapter is not known; expected ",
-      kDeltaFormat,
+      " of a ",
+      type,
+      " adapter is not known; expected ",
+      kOwnFormat,
       " (a newer errata may read it)");
+}
+
+template <typename Keys>
+void reject_unknown_keys(const JsonFields& fields, const std::string& type, const Keys& known) {
   for (const auto& [key, value] : fields.value().items()) {
     ERRATA_CHECK(
-        key == "errata_type" || key == "format" || key == "target_modules" ||
-            key == "base_model_name_or_path",
+        key == "errata_type" || key == "format" || key == "base_model_name_or_path" ||
+            contains(known, key),
         ErrorCode::kUnsupported,
         fields.where(),
         ": unknown key '",
         key,
-        "' in a DELTA adapter");
+        "' in a ",
+        type,
+        " adapter");
   }
+}
+
+AdapterConfig read_delta(const JsonFields& fields) {
+  reject_unknown_keys(fields, "DELTA", std::array{"target_modules"});
   AdapterConfig config;
   config.peft_type = "DELTA";
   std::optional<std::string> text;
@@ -264,6 +185,26 @@ AdapterConfig read_delta(const JsonFields& fields) {
   return config;
 }
 
+AdapterConfig read_own(const ConfigFile& file) {
+  const auto name = file.fields.required<std::string>("errata_type");
+  const AdapterType* const type = find_adapter_type(name);
+  ERRATA_CHECK(
+      name == "DELTA" || (type != nullptr && type->own),
+      ErrorCode::kUnsupported,
+      file.fields.where(),
+      ": errata_type '",
+      name,
+      "' is not known; expected DELTA or BOTTLENECK (a newer errata may read it)");
+  check_format(file.fields, name);
+  if (name == "DELTA") {
+    return read_delta(file.fields);
+  }
+  std::vector<std::string_view> known = type->keys;
+  known.emplace_back("layers_to_transform");
+  reject_unknown_keys(file.fields, name, known);
+  return read_common(file, *type);
+}
+
 // Which program's adapter this is, by the keys that only that program writes.
 void reject_foreign(const JsonFields& fields) {
   ERRATA_CHECK(
@@ -275,7 +216,7 @@ void reject_foreign(const JsonFields& fields) {
       !fields.has("architecture") && !fields.has("mh_adapter") && !fields.has("config"),
       ErrorCode::kUnsupported,
       fields.where(),
-      ": an adapter-hub bottleneck adapter; errata reads PEFT's LORA and its own DELTA");
+      ": an adapter-hub bottleneck adapter; errata reads PEFT's adapters and its own DELTA");
   ERRATA_FAIL(
       ErrorCode::kCorrupt,
       fields.where(),
@@ -289,21 +230,25 @@ AdapterConfig read_adapter_config(const std::filesystem::path& path) {
   const std::string text = read_file(path);
   const Json json = parse_json(text, path.string());
   const JsonFields fields(json, path.string());
+  const OrderedJson ordered = OrderedJson::parse(text);
   if (fields.has("peft_type")) {
-    const auto type = fields.required<std::string>("peft_type");
+    const auto name = fields.required<std::string>("peft_type");
+    const AdapterType* const type = find_adapter_type(name);
     ERRATA_CHECK(
-        type == "LORA",
+        type != nullptr && !type->own,
         ErrorCode::kUnsupported,
         fields.where(),
         ": peft_type '",
-        type,
-        "' is not supported; expected LORA");
-    return read_lora(fields, OrderedJson::parse(text));
+        name,
+        "' is not supported; expected ",
+        known_types());
+    check_meaning(fields, *type);
+    return read_common({fields, ordered}, *type);
   }
   if (!fields.has("errata_type")) {
     reject_foreign(fields);
   }
-  return read_delta(fields);
+  return read_own({fields, ordered});
 }
 
 } // namespace errata::peft

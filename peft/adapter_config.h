@@ -12,8 +12,8 @@ inline constexpr const char* kTensorFile = "adapter_model.safetensors";
 /// What PEFT puts in front of module paths in tensor names.
 inline constexpr const char* kPeftPrefix = "base_model.model.";
 
-/// `format` of a DELTA adapter's config.
-inline constexpr std::int64_t kDeltaFormat = 1;
+/// `format` in the config of errata's own kinds.
+inline constexpr std::int64_t kOwnFormat = 1;
 
 /// Reads adapter_config.json. A file that is neither PEFT's LORA nor errata's DELTA, and a key that
 /// would change the meaning, are `kUnsupported` and named; keys that only inform, and unknown ones

@@ -35,6 +35,10 @@ bool names_embedding_or_head(const std::string& name, const ModuleNames& names) 
          name.find(".lm_head.") != std::string::npos;
 }
 
+bool contains_name(const std::vector<std::string_view>& names, std::string_view name) {
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 torch::Tensor to_float32(const torch::Tensor& tensor, const std::string& where) {
   const torch::Dtype dtype = tensor.scalar_type();
   ERRATA_CHECK(
@@ -57,13 +61,17 @@ torch::Tensor to_float32(const torch::Tensor& tensor, const std::string& where) 
 } // namespace
 
 AdapterTensors read_adapter_tensors(
-    const std::filesystem::path& path, bool peft_names, const ModuleNames& names) {
+    const std::filesystem::path& path, const AdapterType* type, const ModuleNames& names) {
   const SafetensorsFile file(path);
   AdapterTensors result;
   std::optional<std::string> found_prefix;
   for (const std::string& name : file.names()) {
     const std::string where = concat(path.string(), ": tensor ", name);
-    const std::string_view prefix = peft_names ? kPeftPrefix : "";
+    if (type != nullptr && contains_name(type->shared_tensors, name)) {
+      result.tensors.emplace(name, to_float32(file.tensor(name), where));
+      continue;
+    }
+    const std::string_view prefix = type != nullptr && !type->own ? kPeftPrefix : "";
     ERRATA_CHECK(
         name.starts_with(prefix),
         ErrorCode::kCorrupt,
@@ -71,6 +79,9 @@ AdapterTensors read_adapter_tensors(
         " is unexpected; PEFT's names start with ",
         prefix);
     const std::string inner = name.substr(prefix.size());
+    if (inner.ends_with(".ranknum")) { // AdaLoRA's init_r once more, in files of older PEFT
+      continue;
+    }
     if (names_embedding_or_head(inner, names)) {
       ERRATA_CHECK(
           inner.ends_with(".base_layer.weight"),

@@ -2,6 +2,7 @@
 
 #include "core/module_names.h"
 #include "core/torch.h"
+#include "peft/adapter_types.h"
 
 #include <filesystem>
 #include <map>
@@ -18,10 +19,11 @@ struct AdapterTensors {
   std::string model_prefix;
 };
 
-/// Reads `path`. `peft_names`: the names carry PEFT's prefix. Whole base matrices that PEFT stores
+/// Reads `path` of a PEFT adapter of this `type`, whose names carry PEFT's prefix, or (null) of a
+/// DELTA. What a type shares among modules keeps its name. Whole base matrices that PEFT stores
 /// beside an adapter are left out; adapters on embeddings or the output head are `kUnsupported`;
 /// names outside the decoder's layers, mixed prefixes and values that are not finite `kCorrupt`.
 AdapterTensors read_adapter_tensors(
-    const std::filesystem::path& path, bool peft_names, const ModuleNames& names);
+    const std::filesystem::path& path, const AdapterType* type, const ModuleNames& names);
 
 } // namespace errata::peft

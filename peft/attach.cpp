@@ -1,59 +1,29 @@
 #include "core/base/error.h"
 #include "peft/adapter.h"
+#include "peft/adapter_types.h"
 #include "peft/attached_adapter.h"
+#include "peft/lora.h"
 #include "peft/targets.h"
 
 #include <algorithm>
-#include <cmath>
-#include <set>
 
 namespace errata::peft {
 namespace {
 
-using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
-
-void check_values(const AdapterConfig& config) {
-  const auto check_rank = [](std::int64_t rank, const std::string& what) {
-    ERRATA_CHECK(
-        rank >= 1, ErrorCode::kInvalidArgument, what, " is ", rank, "; expected at least 1");
-  };
-  check_rank(config.r, "LoRA rank");
-  for (const auto& [key, rank] : config.rank_pattern) {
-    check_rank(rank, "rank_pattern '" + key + "'");
+// PEFT would read over what its config of this type does not know: the modules are named instead.
+AdapterConfig in_terms_of(
+    const AdapterType& type, AdapterConfig config, const std::vector<std::string>& modules) {
+  const bool layers = !config.layers_to_transform.empty();
+  const bool excludes = config.exclude_regex || !config.exclude_modules.empty();
+  if ((layers && !type.has_layers) || (excludes && !type.has_excludes)) {
+    config.target_modules = modules;
+    config.target_regex.reset();
+    config.exclude_modules.clear();
+    config.exclude_regex.reset();
+    config.layers_to_transform.clear();
+    config.layers_pattern.clear();
   }
-  ERRATA_CHECK(
-      std::isfinite(config.lora_alpha),
-      ErrorCode::kInvalidArgument,
-      "lora_alpha is not a finite number");
-  ERRATA_CHECK(
-      config.lora_dropout >= 0 && config.lora_dropout < 1,
-      ErrorCode::kInvalidArgument,
-      "LoRA dropout is ",
-      config.lora_dropout,
-      "; expected 0 <= dropout < 1");
-}
-
-// A pattern that fits none of the targets would silently train another adapter than was asked for.
-template <typename Value>
-void check_pattern(
-    const char* field,
-    const std::vector<std::pair<std::string, Value>>& pattern,
-    const std::vector<std::string>& modules) {
-  for (const auto& entry : pattern) {
-    const std::string& key = entry.first;
-    ERRATA_CHECK(
-        std::any_of(
-            modules.begin(),
-            modules.end(),
-            [&](const std::string& module) { return pattern_matches(key, module); }),
-        ErrorCode::kInvalidArgument,
-        field,
-        " '",
-        key,
-        "' fits none of the ",
-        modules.size(),
-        " targeted modules; it must match the end of a module's path");
-  }
+  return config;
 }
 
 // The deltas in model order, each with its linear; shapes checked.
@@ -88,39 +58,18 @@ std::vector<AttachedAdapter::Part> order_deltas(const Decoder& model, const Name
 
 } // namespace
 
-std::unique_ptr<Adapter> attach_lora(
+std::unique_ptr<Adapter> attach_adapter(
     Decoder& model, const AdapterConfig& config, std::uint64_t seed) {
-  AdapterConfig resolved = resolve_targets(model, config);
-  resolved.peft_type = "LORA";
-  check_values(resolved);
-  const std::vector<std::string> modules = match_targets(model, resolved);
-  check_pattern("rank_pattern", resolved.rank_pattern, modules);
-  check_pattern("alpha_pattern", resolved.alpha_pattern, modules);
-
-  torch::Generator generator = at::detail::createCPUGenerator(seed);
-  const std::set<std::string> selected(modules.begin(), modules.end());
-  std::vector<AttachedAdapter::Part> parts;
-  for (const auto& [path, linear] : model->linears()) {
-    if (!selected.contains(path)) {
-      continue;
-    }
-    resolved.fan_in_fan_out = resolved.fan_in_fan_out || linear->transposed_in_files;
-    const std::int64_t rank = module_rank(resolved, path);
-    const std::int64_t in = linear->weight.size(1);
-    const double bound = 1.0 / std::sqrt(static_cast<double>(in));
-    // Drawn on the CPU, so that the start is the same on every device.
-    torch::Tensor a = torch::empty({rank, in}).uniform_(-bound, bound, generator);
-    torch::Tensor b = torch::zeros({linear->weight.size(0), rank});
-    const torch::Device device = linear->weight.device();
-    a = a.to(device).requires_grad_(true);
-    b = b.to(device).requires_grad_(true);
-    parts.push_back(
-        {path,
-         linear,
-         std::make_shared<LoraAttachment>(
-             a, b, module_scale(resolved, path), resolved.lora_dropout)});
+  const AdapterType& type = adapter_type(config);
+  type.check(config);
+  if (!type.selects_linears) {
+    return type.attach(model, config, {}, seed);
   }
-  return std::make_unique<AttachedAdapter>(std::move(resolved), std::move(parts));
+  AdapterConfig resolved = resolve_targets(model, config);
+  const std::vector<std::string> modules = match_targets(model, resolved);
+  check_patterns(resolved, modules);
+  resolved.fan_in_fan_out = resolved.fan_in_fan_out || !model->transposed_in_files().empty();
+  return type.attach(model, in_terms_of(type, std::move(resolved), modules), modules, seed);
 }
 
 std::unique_ptr<Adapter> attach_delta(Decoder& model, const NamedTensors& deltas) {
@@ -141,6 +90,7 @@ std::unique_ptr<Adapter> attach_truncated_delta(
   AdapterConfig config;
   config.r = r;
   config.lora_alpha = static_cast<double>(r);
+  config.fan_in_fan_out = !model->transposed_in_files().empty();
   std::vector<AttachedAdapter::Part> parts = order_deltas(model, deltas);
   for (auto& part : parts) {
     const auto [u, s, v] = torch::linalg_svd(part.attachment->delta(), /*full_matrices=*/false);
@@ -149,13 +99,12 @@ std::unique_ptr<Adapter> attach_truncated_delta(
     torch::Tensor a = (root.unsqueeze(1) * v.slice(0, 0, rank)).contiguous();
     torch::Tensor b = (u.slice(1, 0, rank) * root).contiguous();
     config.target_modules.push_back(part.module);
-    config.fan_in_fan_out = config.fan_in_fan_out || part.linear->transposed_in_files;
     if (rank != r) {
       config.rank_pattern.emplace_back(part.module, rank);
       config.alpha_pattern.emplace_back(part.module, static_cast<double>(rank));
     }
     part.attachment = std::make_shared<LoraAttachment>(
-        a.requires_grad_(true), b.requires_grad_(true), /*scale=*/1.0, /*dropout=*/0.0);
+        LowRank{a.requires_grad_(true), b.requires_grad_(true)}, /*scale=*/1.0, /*dropout=*/0.0);
   }
   return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts));
 }

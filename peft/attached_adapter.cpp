@@ -1,15 +1,18 @@
 #include "peft/attached_adapter.h"
 
 #include "core/base/error.h"
+#include "peft/lora.h"
 
 #include <algorithm>
 #include <charconv>
+#include <set>
 #include <sstream>
 
 namespace errata::peft {
 
-AttachedAdapter::AttachedAdapter(AdapterConfig config, std::vector<Part> parts)
-    : config_(std::move(config)), parts_(std::move(parts)) {
+AttachedAdapter::AttachedAdapter(AdapterConfig config, std::vector<Part> parts, NamedTensors shared)
+    : config_(std::move(config)), parts_(std::move(parts)), shared_(std::move(shared)) {
+  check_alone();
   for (Part& part : parts_) {
     part.linear->attach(part.attachment);
   }
@@ -22,14 +25,46 @@ AttachedAdapter::~AttachedAdapter() {
   }
 }
 
-std::vector<std::pair<std::string, torch::Tensor>> AttachedAdapter::named_parameters() const {
-  std::vector<std::pair<std::string, torch::Tensor>> parameters;
+// Adapters whose change depends on what else a module computes have no defined sum.
+void AttachedAdapter::check_alone() const {
+  for (const Part& part : parts_) {
+    for (const auto& entry : part.linear->attachments()) {
+      const auto* other = dynamic_cast<const Attachment*>(entry.get());
+      ERRATA_CHECK(
+          other == nullptr || other == part.attachment.get() || !other->enabled ||
+              (other->additive() && part.attachment->additive()),
+          ErrorCode::kUnsupported,
+          "two adapters on ",
+          part.module,
+          ", one of which (DoRA or IA3) does not add up with others; merge one into the base "
+          "first (export --to merged)");
+    }
+  }
+}
+
+NamedTensors AttachedAdapter::named_parameters() const {
+  NamedTensors parameters;
   for (const Part& part : parts_) {
     for (const auto& [name, tensor] : part.attachment->named_tensors()) {
       parameters.emplace_back(part.module + "." + name, tensor);
     }
   }
   return parameters;
+}
+
+NamedTensors AttachedAdapter::file_tensors() const {
+  NamedTensors tensors;
+  for (const Part& part : parts_) {
+    for (const auto& [name, tensor] : part.attachment->file_tensors()) {
+      tensors.emplace_back(part.module + "." + name, tensor);
+    }
+  }
+  tensors.insert(tensors.end(), shared_.begin(), shared_.end());
+  return tensors;
+}
+
+AdapterConfig AttachedAdapter::file_config() const {
+  return plain_lora(config_);
 }
 
 std::vector<std::string> AttachedAdapter::modules() const {
@@ -42,6 +77,9 @@ std::vector<std::string> AttachedAdapter::modules() const {
 }
 
 void AttachedAdapter::set_enabled(bool enabled) {
+  if (enabled && !enabled_) {
+    check_alone();
+  }
   enabled_ = enabled;
   for (Part& part : parts_) {
     part.attachment->enabled = enabled;
@@ -66,7 +104,8 @@ void AttachedAdapter::merge() {
     auto kept = kept_weight(linear);
     if (kept == nullptr) {
       // `data()` shares the storage but not the parameter, whose tensor is about to be replaced.
-      kept = std::make_shared<KeptWeight>(KeptWeight{linear.weight.data()});
+      kept = std::make_shared<KeptWeight>(KeptWeight{
+          linear.weight.data(), linear.bias.defined() ? linear.bias.data() : torch::Tensor()});
     }
     part.attachment->kept = std::move(kept);
     rewrite_merged_weight(linear, *part.attachment->kept);
@@ -94,13 +133,21 @@ void AttachedAdapter::rewrite_if_merged() {
   }
 }
 
-torch::Tensor AttachedAdapter::delta(const std::string& module) const {
-  const auto part = std::find_if(parts_.begin(), parts_.end(), [&](const Part& candidate) {
+const AttachedAdapter::Part& AttachedAdapter::part(const std::string& module) const {
+  const auto found = std::find_if(parts_.begin(), parts_.end(), [&](const Part& candidate) {
     return candidate.module == module;
   });
   ERRATA_CHECK(
-      part != parts_.end(), ErrorCode::kNotFound, "the adapter does not touch module ", module);
-  return part->attachment->delta();
+      found != parts_.end(), ErrorCode::kNotFound, "the adapter does not touch module ", module);
+  return *found;
+}
+
+torch::Tensor AttachedAdapter::delta(const std::string& module) const {
+  return part(module).attachment->delta();
+}
+
+torch::Tensor AttachedAdapter::bias_delta(const std::string& module) const {
+  return part(module).attachment->bias_delta();
 }
 
 std::int64_t AttachedAdapter::first_layer() const {
@@ -109,6 +156,18 @@ std::int64_t AttachedAdapter::first_layer() const {
     first = std::min(first, layer_of(part.module));
   }
   return first;
+}
+
+std::vector<AttachedAdapter::Part> make_parts(
+    const Decoder& model, const std::vector<std::string>& modules, const MakeAttachment& make) {
+  const std::set<std::string> selected(modules.begin(), modules.end());
+  std::vector<AttachedAdapter::Part> parts;
+  for (const auto& [path, linear] : model->linears()) {
+    if (selected.contains(path)) {
+      parts.push_back({path, linear, make(path, linear)});
+    }
+  }
+  return parts;
 }
 
 Linear find_linear(const Decoder& model, const std::string& module) {

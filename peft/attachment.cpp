@@ -1,33 +1,52 @@
 #include "peft/attachment.h"
 
-#include "peft/lora_function.h"
-
 namespace errata::peft {
+namespace {
+
+torch::Tensor times(torch::Tensor change, double weight) {
+  return weight == 1.0 || !change.defined() ? change : change.mul_(weight);
+}
+
+// `kept` plus the sum of what `delta_of` gives for each merged attachment.
+template <typename DeltaOf>
+torch::Tensor merged_value(
+    const LinearImpl& linear, const torch::Tensor& kept, const DeltaOf& delta_of) {
+  torch::Tensor sum;
+  for (const auto& entry : linear.attachments()) {
+    const auto* attachment = dynamic_cast<const Attachment*>(entry.get());
+    if (attachment != nullptr && attachment->kept != nullptr && attachment->enabled) {
+      const torch::Tensor delta = delta_of(*attachment);
+      if (delta.defined()) {
+        sum = sum.defined() ? sum.add_(delta) : delta;
+      }
+    }
+  }
+  return sum.defined() ? sum.add_(kept).to(kept.scalar_type()) : kept;
+}
+
+} // namespace
+
+torch::Tensor Attachment::prepare(const torch::Tensor& x) {
+  return active() ? input(x) : x;
+}
 
 torch::Tensor Attachment::apply(const torch::Tensor& x, const torch::Tensor& y) {
-  const bool active = enabled && kept == nullptr && weight != 0.0;
-  return active ? branch(x, y) : y;
+  return active() ? branch(x, y) : y;
 }
 
-LoraAttachment::LoraAttachment(torch::Tensor a, torch::Tensor b, double scale, double dropout)
-    : a_(std::move(a)), b_(std::move(b)), scale_(scale), dropout_(dropout) {}
-
-std::vector<std::pair<std::string, torch::Tensor>> LoraAttachment::named_tensors() const {
-  return {{"lora_A.weight", a_}, {"lora_B.weight", b_}};
-}
-
-torch::Tensor LoraAttachment::branch(const torch::Tensor& x, const torch::Tensor& y) {
-  return lora_forward(x, y, a_, b_, weight * scale_, dropout_);
-}
-
-torch::Tensor LoraAttachment::change() const {
+torch::Tensor Attachment::delta() const {
   const torch::NoGradGuard no_grad;
-  return torch::mm(b_, a_).mul_(scale_);
+  return times(change(), weight);
+}
+
+torch::Tensor Attachment::bias_delta() const {
+  const torch::NoGradGuard no_grad;
+  return times(bias_change(), weight);
 }
 
 DeltaAttachment::DeltaAttachment(torch::Tensor delta) : delta_(std::move(delta)) {}
 
-std::vector<std::pair<std::string, torch::Tensor>> DeltaAttachment::named_tensors() const {
+NamedTensors DeltaAttachment::named_tensors() const {
   return {{"delta", delta_}};
 }
 
@@ -61,16 +80,12 @@ std::shared_ptr<KeptWeight> kept_weight(const LinearImpl& linear) {
 
 void rewrite_merged_weight(LinearImpl& linear, const KeptWeight& kept) {
   const torch::NoGradGuard no_grad;
-  torch::Tensor sum;
-  for (const auto& entry : linear.attachments()) {
-    const auto* attachment = dynamic_cast<const Attachment*>(entry.get());
-    if (attachment != nullptr && attachment->kept != nullptr && attachment->enabled) {
-      const torch::Tensor delta = attachment->delta();
-      sum = sum.defined() ? sum.add_(delta) : delta;
-    }
+  linear.weight.set_data(merged_value(
+      linear, kept.value, [](const Attachment& attachment) { return attachment.delta(); }));
+  if (kept.bias.defined()) {
+    linear.bias.set_data(merged_value(
+        linear, kept.bias, [](const Attachment& attachment) { return attachment.bias_delta(); }));
   }
-  linear.weight.set_data(
-      sum.defined() ? sum.add_(kept.value).to(kept.value.scalar_type()) : kept.value);
 }
 
 } // namespace errata::peft

@@ -10,6 +10,7 @@
 #include "core/version.h"
 #include "peft/adapter.h"
 #include "peft/adapter_config.h"
+#include "peft/adapter_types.h"
 #include "peft/export_target.h"
 #include "peft/merged_weights.h"
 #include "peft/probe.h"
@@ -59,13 +60,27 @@ void compare(const torch::Tensor& before, const torch::Tensor& after, SelfCheck&
       "; nothing was written");
 }
 
+void require_mergeable(const Adapter& adapter, const fs::path& path) {
+  ERRATA_CHECK(
+      adapter.can_merge(),
+      ErrorCode::kUnsupported,
+      path.string(),
+      ": ",
+      adapter_type(adapter.config()).name,
+      " is no change of weights and cannot be merged; serve it as an adapter (--to peft)");
+}
+
 // The model with its adapters' deltas in its weights.
 void merge_in_memory(Model& model, const Adapters& attached) {
   const torch::NoGradGuard no_grad;
   const auto parameters = model.decoder->named_parameters();
   for (const auto& adapter : attached) {
     for (const std::string& module : adapter->modules()) {
+      const torch::Tensor bias = adapter->bias_delta(module);
       parameters[module + ".weight"].add_(adapter->delta(module));
+      if (bias.defined()) {
+        parameters[module + ".bias"].add_(bias);
+      }
     }
   }
   for (const auto& adapter : attached) {
@@ -198,6 +213,7 @@ ExportResult export_merged(
     Adapters attached;
     for (const fs::path& adapter : adapters) {
       attached.push_back(load_adapter(model.decoder, adapter));
+      require_mergeable(*attached.back(), adapter);
     }
     base_hash = model.hash;
     probes = probe_sequences(model);

@@ -2,6 +2,7 @@
 #include "core/base/files.h"
 #include "peft/adapter_config.h"
 #include "peft/adapter_tensors.h"
+#include "peft/adapter_types.h"
 #include "peft/attached_adapter.h"
 #include "peft/targets.h"
 
@@ -81,6 +82,13 @@ std::string below_root(const Decoder& model, const std::string& path) {
   return path.substr(model->config().names.root.size() + 1);
 }
 
+std::string own_name(
+    const Decoder& model, const std::string& file_name, const std::string& prefix) {
+  return file_name.starts_with(prefix)
+             ? concat(model->config().names.root, ".", file_name.substr(prefix.size()))
+             : file_name;
+}
+
 // The modules that the config selects when the decoder's modules carry the file's names.
 std::vector<std::string> select_as_in_file(
     const Decoder& model, const AdapterConfig& config, const std::string& prefix) {
@@ -109,10 +117,14 @@ AdapterConfig in_own_names(
     same = same && module_rank(config, module) == module_rank(config, file_name(module)) &&
            module_scale(config, module) == module_scale(config, file_name(module));
   }
-  if (same) {
-    return config;
-  }
   AdapterConfig own = config;
+  own.adalora.kept.clear();
+  for (const auto& [module, kept] : config.adalora.kept) {
+    own.adalora.kept[own_name(model, module, prefix)] = kept;
+  }
+  if (same) {
+    return own;
+  }
   own.target_regex.reset();
   own.exclude_regex.reset();
   own.exclude_modules.clear();
@@ -136,40 +148,36 @@ AdapterConfig in_own_names(
   return own;
 }
 
-std::unique_ptr<Adapter> load_lora(
-    Decoder& model, const AdapterConfig& read, AdapterTensors& file, const fs::path& path) {
-  const AdapterConfig config = resolve_targets(model, read);
-  const auto modules = select_as_in_file(model, config, file.model_prefix);
-  const AdapterConfig own = in_own_names(model, config, modules, file.model_prefix);
-  const std::set<std::string> selected(modules.begin(), modules.end());
-  TensorTaker taker(file);
-  std::vector<AttachedAdapter::Part> parts;
-  for (const auto& [module, linear] : model->linears()) {
-    if (!selected.contains(module)) {
-      continue;
-    }
-    const std::int64_t rank = module_rank(own, module);
-    const torch::Device device = linear->weight.device();
-    const auto a = taker.take(module + ".lora_A.weight", {rank, linear->weight.size(1)});
-    const auto b = taker.take(module + ".lora_B.weight", {linear->weight.size(0), rank});
-    if (a.defined() && b.defined()) {
-      parts.push_back(
-          {module,
-           linear,
-           std::make_shared<LoraAttachment>(
-               a.to(device).requires_grad_(true),
-               b.to(device).requires_grad_(true),
-               module_scale(own, module),
-               own.lora_dropout)});
-    }
+std::unique_ptr<Adapter> attach_as_in_file(
+    Decoder& model, const AdapterConfig& read, const std::string& prefix, const fs::path& path) {
+  const AdapterType& type = adapter_type(read);
+  if (!type.selects_linears) {
+    return type.attach(model, read, {}, /*seed=*/0);
   }
-  taker.finish(path);
+  const AdapterConfig config = resolve_targets(model, read);
+  const auto modules = select_as_in_file(model, config, prefix);
   ERRATA_CHECK(
-      !parts.empty(),
+      !modules.empty(),
       ErrorCode::kCorrupt,
       path.parent_path().string(),
       ": the adapter's target_modules select no linear layer of this model");
-  return std::make_unique<AttachedAdapter>(own, std::move(parts));
+  return type.attach(model, in_own_names(model, config, modules, prefix), modules, /*seed=*/0);
+}
+
+// A fresh adapter, whose values are then the file's.
+std::unique_ptr<Adapter> load_peft(
+    Decoder& model, const AdapterConfig& read, AdapterTensors& file, const fs::path& path) {
+  const torch::NoGradGuard no_grad;
+  std::unique_ptr<Adapter> adapter = attach_as_in_file(model, read, file.model_prefix, path);
+  TensorTaker taker(file);
+  for (const auto& [name, tensor] : adapter->file_tensors()) {
+    const torch::Tensor value = taker.take(name, tensor.sizes().vec());
+    if (value.defined()) {
+      tensor.detach().copy_(value);
+    }
+  }
+  taker.finish(path);
+  return adapter;
 }
 
 std::unique_ptr<Adapter> load_delta(
@@ -231,11 +239,11 @@ std::unique_ptr<Adapter> load_adapter(Decoder& model, const fs::path& directory)
   const AdapterConfig config = read_adapter_config(directory / kConfigFile);
   const fs::path path = directory / kTensorFile;
   require_file(path, "adapter weights");
+  const bool delta = config.peft_type == "DELTA";
   AdapterTensors file =
-      read_adapter_tensors(path, config.peft_type == "LORA", model->config().names);
+      read_adapter_tensors(path, delta ? nullptr : &adapter_type(config), model->config().names);
   try {
-    return config.peft_type == "LORA" ? load_lora(model, config, file, path)
-                                      : load_delta(model, config, file, path);
+    return delta ? load_delta(model, config, file, path) : load_peft(model, config, file, path);
   } catch (const Error& error) {
     if (error.code() != ErrorCode::kInvalidArgument) {
       throw;

@@ -40,10 +40,18 @@ class Merger {
       for (const std::string& module : adapter->modules()) {
         const std::string weight = module + ".weight";
         changes_[file_name(base, weight)].push_back(
-            {adapter.get(), module, transposed.contains(weight)});
+            {adapter.get(), module, transposed.contains(weight), false});
       }
     }
     counts_.modules = static_cast<std::int64_t>(changes_.size());
+    for (const auto& adapter : adapters) {
+      for (const std::string& module : adapter->modules()) {
+        if (adapter->bias_delta(module).defined()) {
+          changes_[file_name(base, module + ".bias")].push_back(
+              {adapter.get(), module, false, true});
+        }
+      }
+    }
   }
 
   torch::Tensor tensor(const std::string& name, torch::Dtype dtype) {
@@ -53,8 +61,9 @@ class Merger {
       return weight; // the writer converts it
     }
     torch::Tensor delta;
-    for (const auto& [adapter, module, transposed] : found->second) {
-      torch::Tensor change = adapter->delta(module).to(torch::kCPU);
+    for (const auto& [adapter, module, transposed, bias] : found->second) {
+      torch::Tensor change =
+          (bias ? adapter->bias_delta(module) : adapter->delta(module)).to(torch::kCPU);
       if (transposed) {
         change = change.t().contiguous();
       }
@@ -83,6 +92,7 @@ class Merger {
     const Adapter* adapter;
     std::string module;
     bool transposed; ///< the file has its weight as [in, out]
+    bool bias;       ///< instead of the weight
   };
 
   const WeightFiles& base_;

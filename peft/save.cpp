@@ -4,8 +4,11 @@
 #include "core/version.h"
 #include "peft/adapter.h"
 #include "peft/adapter_config.h"
+#include "peft/adapter_types.h"
+#include "peft/attachment.h"
 #include "peft/staged_directory.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace errata::peft {
@@ -13,19 +16,28 @@ namespace {
 
 namespace fs = std::filesystem;
 
-using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
+// True for a tensor below a module; others carry their complete names.
+bool is_of_module(const std::string& name, const std::vector<std::string>& modules) {
+  return std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
+    return name.starts_with(module + ".");
+  });
+}
 
-NamedTensors file_tensors(const Adapter& adapter) {
-  const std::string prefix = adapter.config().peft_type == "LORA" ? kPeftPrefix : "";
+NamedTensors complete_names(const Adapter& adapter) {
+  const AdapterType* const type = find_adapter_type(adapter.config().peft_type);
+  const bool peft = type != nullptr && !type->own; // a DELTA is no type of PEFT's either
+  const std::vector<std::string> modules = adapter.modules();
   NamedTensors tensors;
-  for (const auto& [name, tensor] : adapter.named_parameters()) {
+  for (const auto& [name, tensor] : adapter.file_tensors()) {
     ERRATA_CHECK(
         torch::isfinite(tensor).all().item<bool>(),
         ErrorCode::kInternal,
         "adapter tensor ",
         name,
         " is not finite; the training diverged, lower the learning rate");
-    tensors.emplace_back(prefix + name, tensor.detach().to(torch::kCPU).contiguous());
+    tensors.emplace_back(
+        peft && is_of_module(name, modules) ? kPeftPrefix + name : name,
+        tensor.detach().to(torch::kCPU).contiguous());
   }
   return tensors;
 }
@@ -35,25 +47,12 @@ bool same_bytes(const torch::Tensor& a, const torch::Tensor& b) {
          std::memcmp(a.const_data_ptr(), b.contiguous().const_data_ptr(), a.nbytes()) == 0;
 }
 
-bool same_meaning(const AdapterConfig& a, const AdapterConfig& b, const Adapter& adapter) {
-  if (a.peft_type != b.peft_type) {
-    return false;
-  }
-  for (const std::string& module : adapter.modules()) {
-    if (module_rank(a, module) != module_rank(b, module) ||
-        module_scale(a, module) != module_scale(b, module)) {
-      return false;
-    }
-  }
-  return true;
-}
-
 // Reads back what was written: a file system that loses bytes must not go unnoticed.
 void check_written(const fs::path& directory, const Adapter& adapter, const NamedTensors& tensors) {
   const AdapterConfig config = read_adapter_config(directory / kConfigFile);
   const SafetensorsFile file(directory / kTensorFile);
-  bool same =
-      same_meaning(config, adapter.config(), adapter) && file.names().size() == tensors.size();
+  bool same = format_adapter_config(config) == format_adapter_config(adapter.file_config()) &&
+              file.names().size() == tensors.size();
   for (const auto& [name, tensor] : tensors) {
     same = same && file.has(name) && same_bytes(tensor, file.tensor(name));
   }
@@ -71,12 +70,12 @@ void save_adapter(
     const Adapter& adapter,
     const fs::path& directory,
     const std::map<std::string, std::string>& metadata) {
-  const NamedTensors tensors = file_tensors(adapter);
+  const NamedTensors tensors = complete_names(adapter);
   std::map<std::string, std::string> provenance = metadata;
   provenance.emplace("errata.version", build_info().version);
   StagedDirectory staged(directory);
   save_safetensors(staged.path() / kTensorFile, tensors, std::move(provenance));
-  write_file(staged.path() / kConfigFile, format_adapter_config(adapter.config()));
+  write_file(staged.path() / kConfigFile, format_adapter_config(adapter.file_config()));
   check_written(staged.path(), adapter, tensors);
   staged.commit_into(kConfigFile);
 }

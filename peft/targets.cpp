@@ -1,6 +1,7 @@
 #include "peft/targets.h"
 
 #include "core/base/error.h"
+#include "peft/adapter_types.h"
 
 #include <algorithm>
 #include <cctype>
@@ -33,15 +34,19 @@ bool match_start(const std::string& text, const std::regex& expression, std::sma
   return std::regex_search(text, groups, expression, std::regex_constants::match_continuous);
 }
 
-std::vector<std::string> default_targets(const std::string& model_type) {
-  if (model_type == "gpt2") {
-    return {"c_attn"};
-  }
+std::vector<std::string> default_targets(
+    const AdapterConfig& config, const std::string& model_type) {
+  const AdapterType& type = adapter_type(config);
+  const std::vector<std::string> targets = type.default_targets(model_type);
   ERRATA_CHECK(
-      model_type != "recurrent_gemma",
+      !targets.empty(),
       ErrorCode::kInvalidArgument,
-      "model type recurrent_gemma has no default targets; name them with --target-modules");
-  return {"q_proj", "v_proj"};
+      "model type ",
+      model_type,
+      " has no default targets for ",
+      type.name,
+      "; name them with --target-modules");
+  return targets;
 }
 
 std::string lower(std::string text) {
@@ -142,7 +147,7 @@ AdapterConfig resolve_targets(const Decoder& model, AdapterConfig config) {
     }
     config.target_modules.assign(names.begin(), names.end());
   } else if (!config.target_regex && config.target_modules.empty()) {
-    config.target_modules = default_targets(model->config().model_type);
+    config.target_modules = default_targets(config, model->config().model_type);
   }
   return config;
 }

@@ -1,8 +1,11 @@
 errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
+  peft/adalora_test.cpp
+  peft/adapter_types_test.cpp
   peft/attach_test.cpp
   peft/export_test.cpp
   peft/gpt2_test.cpp
   peft/lora_function_test.cpp
+  peft/prompts_test.cpp
   peft/save_load_test.cpp
   peft/select_test.cpp)
 

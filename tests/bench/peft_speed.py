@@ -1,13 +1,15 @@
 """Edits a second of `errata edit-batch` against the loop that a competent user of PEFT writes.
 
 usage: .deps/venv/bin/python tests/bench/peft_speed.py [--errata build/release/cli/errata]
-           [--models lab,24m,134m] [--dtypes float32,bfloat16] [--edits 100] [--epochs 20] [--threads 2]
+           [--models lab,24m,134m] [--dtypes float32,bfloat16] [--methods lora] [--edits 100] [--epochs 20]
+           [--threads 2]
 
 Both get the same checkpoint, edits, LoRA (rank 8 on every linear layer, or on those of the last layer), batches
 of 32 edits, epochs, AdamW and dtype of the base; adapters are float32. The PEFT loop pads each batch to its longest
 edit and has labels on the targets only. Each side is a process of its own; its seconds are those of training alone,
 CPU seconds and peak memory those of the whole process. `24m` and `134m` are random Llama checkpoints with a
-vocabulary of 32,000 and a head of their own. Prints one table row a setting; ratios above 1 are in errata's favour.
+vocabulary of 32,000 and a head of their own. Other --methods (dora, adalora, vera, ia3, prompt, p-tuning, prefix,
+llama-adapter) adapt all layers with errata's defaults for shape: rank 8 (VeRA 256), prompts of 20. Prints one table row a setting; ratios above 1 are in errata's favour.
 """
 import argparse
 import json
@@ -57,19 +59,43 @@ def random_checkpoint(name, directory):
         shutil.copy(file, directory)
 
 
-def peft_loop(model_directory, edits, dtype, late, epochs, threads):
+def peft_config(method, layers, late, steps):
+    """The counterpart of errata's method, or None when PEFT has none."""
+    import peft
+
+    linear = dict(target_modules=LINEARS, task_type="CAUSAL_LM")
+    if method in ("lora", "dora"):
+        return peft.LoraConfig(
+            r=RANK, lora_alpha=2 * RANK, layers_to_transform=[layers - 1] if late else None,
+            use_dora=method == "dora", **linear)
+    if method == "adalora":
+        return peft.AdaLoraConfig(
+            init_r=RANK + RANK // 2, target_r=RANK, tinit=steps // 10, tfinal=steps // 3, deltaT=10,
+            total_step=steps, lora_alpha=2 * RANK, **linear)
+    others = {
+        "vera": lambda: peft.VeraConfig(r=256, **linear),
+        "ia3": lambda: peft.IA3Config(task_type="CAUSAL_LM"),
+        "prompt": lambda: peft.PromptTuningConfig(num_virtual_tokens=20, task_type="CAUSAL_LM"),
+        "p-tuning": lambda: peft.PromptEncoderConfig(num_virtual_tokens=20, task_type="CAUSAL_LM"),
+        "prefix": lambda: peft.PrefixTuningConfig(num_virtual_tokens=20, task_type="CAUSAL_LM"),
+        "llama-adapter": lambda: peft.AdaptionPromptConfig(
+            adapter_len=20, adapter_layers=layers, task_type="CAUSAL_LM"),
+    }
+    return others[method]()
+
+
+def peft_loop(model_directory, edits, dtype, late, epochs, threads, method):
     import torch
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
     tokenizer = AutoTokenizer.from_pretrained(model_directory)
     model = AutoModelForCausalLM.from_pretrained(model_directory, dtype=getattr(torch, dtype))
-    last = model.config.num_hidden_layers - 1
-    model = get_peft_model(model, LoraConfig(
-        r=RANK, lora_alpha=2 * RANK, target_modules=LINEARS, layers_to_transform=[last] if late else None,
-        task_type="CAUSAL_LM"))
+    count = len(pathlib.Path(edits).read_text().splitlines())
+    steps = epochs * -(-count // BATCH)
+    model = get_peft_model(model, peft_config(method, model.config.num_hidden_layers, late, steps))
     model.train()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=LR, weight_decay=0.0)
 
@@ -91,6 +117,8 @@ def peft_loop(model_directory, edits, dtype, late, epochs, threads):
             loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
             loss.backward()
             optimizer.step()
+            if method == "adalora":
+                model.base_model.update_and_allocate(len(losses) + 1)
             optimizer.zero_grad(set_to_none=True)
             losses.append(loss.item())
     last = losses[-20:]  # as errata reports it
@@ -109,18 +137,18 @@ def run(command):
     return json.loads(output), cpu
 
 
-def measure(options, work, name, model, dtype, late):
+def measure(options, work, name, model, dtype, late, method):
     edits, out = work / "edits.jsonl", work / "out"
     ours = ["--model", model, "--edits", edits, "--out", out, "--no-eval", "--json", "--progress", "none",
-            "--rank", RANK, "--epochs", options.epochs, "--batch-size", BATCH, "--optimizer", "adamw", "--lr", LR,
+            "--method", method, "--rank", 256 if method == "vera" else RANK, "--epochs", options.epochs, "--batch-size", BATCH, "--optimizer", "adamw", "--lr", LR,
             "--early-stop", 0, "--grad-clip", 0, "--warmup", 0, "--schedule", "constant", "--dtype", dtype,
             "--threads", options.threads, "--checkpoint-every", 0] + (["--layers", "-1"] if late else [])
     shutil.rmtree(out, ignore_errors=True)
     errata, errata_cpu = run([options.errata, "edit-batch", *map(str, ours)])
     peft, peft_cpu = run([sys.executable, __file__, "--loop", json.dumps(
-        [str(model), str(edits), dtype, late, options.epochs, options.threads])])
+        [str(model), str(edits), dtype, late, options.epochs, options.threads, method])])
     done = options.edits * options.epochs
-    print(f"| {name} | {dtype} | {'last layer' if late else 'all layers'} | {done / errata['seconds']:.1f} "
+    print(f"| {name} | {dtype} | {method} | {'last layer' if late else 'all layers'} | {done / errata['seconds']:.1f} "
           f"| {done / peft['seconds']:.1f} | **{peft['seconds'] / errata['seconds']:.1f}** "
           f"| {errata_cpu:.0f} / {peft_cpu:.0f} | {errata['peak_rss_bytes'] / 1e6:.0f} / {peft['rss'] / 1e6:.0f} "
           f"| {errata['training']['loss']:.3f} / {peft['loss']:.3f} |", flush=True)
@@ -131,6 +159,7 @@ def main():
     parser.add_argument("--errata", default=str(ROOT / "build/release/cli/errata"))
     parser.add_argument("--models", default="lab,24m,134m")
     parser.add_argument("--dtypes", default="float32,bfloat16")
+    parser.add_argument("--methods", default="lora")
     parser.add_argument("--edits", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
@@ -141,8 +170,8 @@ def main():
         result["rss"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         print(json.dumps(result))
         return
-    print("| model | dtype | LoRA on | errata, edits/s | PEFT, edits/s | ratio | CPU s | peak MB | loss |\n"
-          "|---|---|---|---|---|---|---|---|---|", flush=True)
+    print("| model | dtype | method | on | errata, edits/s | PEFT, edits/s | ratio | CPU s | peak MB | loss |\n"
+          "|---|---|---|---|---|---|---|---|---|---|", flush=True)
     with tempfile.TemporaryDirectory() as folder:
         work = pathlib.Path(folder)
         write_edits(work / "edits.jsonl", options.edits)
@@ -152,8 +181,9 @@ def main():
                 model = work / name
                 random_checkpoint(name, model)
             for dtype in options.dtypes.split(","):
-                for late in (False, True):
-                    measure(options, work, name, model, dtype, late)
+                for method in options.methods.split(","):
+                    for late in (False, True) if method == "lora" else (False,):
+                        measure(options, work, name, model, dtype, late, method)
 
 
 if __name__ == "__main__":

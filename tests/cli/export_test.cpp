@@ -27,7 +27,7 @@ class ExportCommandTest : public testing::Test {
     Decoder decoder = testing_support::tiny_decoder(2);
     save_model(temporary_ / "model", decoder, torch::kFloat32);
     peft::AdapterConfig config;
-    const auto adapter = peft::attach_lora(decoder, config, 1);
+    const auto adapter = peft::attach_adapter(decoder, config, 1);
     {
       const torch::NoGradGuard no_grad;
       for (auto [name, tensor] : adapter->named_parameters()) {

@@ -42,7 +42,7 @@ TEST_P(EditSessionTest, LeavingItRestoresEveryBit) {
     EXPECT_FALSE(torch::equal(logits(model), base_logits));
     peft::AdapterConfig config;
     config.target_modules = {"up_proj"};
-    const auto named = session.adopt(peft::attach_lora(model, config, 1)).named_parameters();
+    const auto named = session.adopt(peft::attach_adapter(model, config, 1)).named_parameters();
     named[1].second.detach().fill_(1.0);
     weight.zero_();
   }
@@ -74,7 +74,7 @@ TEST_P(EditSessionTest, CommitKeepsWeightsAndHandsAdaptersOver) {
     session.open(kModule).detach().add_(1);
     peft::AdapterConfig config;
     config.target_modules = {"up_proj"};
-    session.adopt(peft::attach_lora(model, config, 1));
+    session.adopt(peft::attach_adapter(model, config, 1));
     edited = logits(model);
     adapters = session.commit();
   }

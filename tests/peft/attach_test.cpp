@@ -48,7 +48,7 @@ void expect_weights(const Decoder& model, const std::map<std::string, torch::Ten
 TEST_F(AttachTest, FreshLoraChangesNothing) {
   Decoder model = tiny_decoder();
   const torch::Tensor before = log_probabilities(model);
-  const auto adapter = attach_lora(model, lora_config({"q_proj", "down_proj"}), 7);
+  const auto adapter = attach_adapter(model, lora_config({"q_proj", "down_proj"}), 7);
   EXPECT_TRUE(torch::equal(log_probabilities(model), before));
   EXPECT_EQ(adapter->modules().size(), 24);
   for (const auto& [name, tensor] : adapter->named_parameters()) {
@@ -61,9 +61,9 @@ TEST_F(AttachTest, FreshLoraChangesNothing) {
 
 TEST_F(AttachTest, StartFollowsTheSeedAndTheBound) {
   Decoder model = tiny_decoder();
-  const auto first = attach_lora(model, lora_config({"down_proj"}, 50), 7);
-  const auto second = attach_lora(model, lora_config({"down_proj"}, 50), 7);
-  const auto third = attach_lora(model, lora_config({"down_proj"}, 50), 8);
+  const auto first = attach_adapter(model, lora_config({"down_proj"}, 50), 7);
+  const auto second = attach_adapter(model, lora_config({"down_proj"}, 50), 7);
+  const auto third = attach_adapter(model, lora_config({"down_proj"}, 50), 8);
   const torch::Tensor a = first->named_parameters()[0].second;
   EXPECT_EQ(first->named_parameters()[0].first, "model.layers.0.mlp.down_proj.lora_A.weight");
   EXPECT_TRUE(torch::equal(a, second->named_parameters()[0].second));
@@ -80,7 +80,7 @@ TEST_F(AttachTest, OutputIsThatOfTheChangedWeights) {
     config.use_rslora = rslora;
     config.rank_pattern = {{"layers.1.self_attn.k_proj", 5}};
     config.alpha_pattern = {{"gate_proj", 2.0}};
-    const auto adapter = attach_lora(model, config, 1);
+    const auto adapter = attach_adapter(model, config, 1);
     fill(*adapter);
     const torch::Tensor adapted = log_probabilities(model);
     adapter->set_enabled(false);
@@ -110,7 +110,7 @@ TEST_F(AttachTest, DisabledAndDestroyedAdaptersLeaveNoTrace) {
   const auto base = weights(model);
   const torch::Tensor before = log_probabilities(model);
   {
-    const auto adapter = attach_lora(model, lora_config({"v_proj"}), 1);
+    const auto adapter = attach_adapter(model, lora_config({"v_proj"}), 1);
     fill(*adapter);
     adapter->set_enabled(false);
     EXPECT_FALSE(adapter->enabled());
@@ -131,7 +131,7 @@ TEST_F(AttachTest, MergeAndUnmergeAreExact) {
     Decoder model = tiny_decoder(3, dtype);
     model->set_compute_dtype(torch::kFloat32);
     const auto base = weights(model);
-    const auto adapter = attach_lora(model, lora_config({"o_proj", "up_proj"}), 1);
+    const auto adapter = attach_adapter(model, lora_config({"o_proj", "up_proj"}), 1);
     fill(*adapter, 0.1);
     const torch::Tensor adapted = log_probabilities(model);
     adapter->merge();
@@ -159,7 +159,7 @@ TEST_F(AttachTest, MergingNeverWritesIntoTheBaseTensor) {
   const auto linear = model->linears()[0].second;
   const torch::Tensor base = linear->weight.data();
   const torch::Tensor copy = base.clone();
-  const auto adapter = attach_lora(model, lora_config({"q_proj"}), 1);
+  const auto adapter = attach_adapter(model, lora_config({"q_proj"}), 1);
   fill(*adapter);
   adapter->merge();
   EXPECT_TRUE(torch::equal(base, copy));
@@ -170,8 +170,8 @@ TEST_F(AttachTest, MergingNeverWritesIntoTheBaseTensor) {
 TEST_F(AttachTest, SeveralAdaptersAddUp) {
   Decoder model = tiny_decoder(4);
   const auto base = weights(model);
-  auto first = attach_lora(model, lora_config({"q_proj", "up_proj"}), 1);
-  auto second = attach_lora(model, lora_config({"up_proj"}, 2), 2);
+  auto first = attach_adapter(model, lora_config({"q_proj", "up_proj"}), 1);
+  auto second = attach_adapter(model, lora_config({"up_proj"}, 2), 2);
   fill(*first);
   fill(*second);
   second->set_weight(0.5);
@@ -202,7 +202,7 @@ TEST_F(AttachTest, SeveralAdaptersAddUp) {
 TEST_F(AttachTest, WeightAndSwitchReachMergedWeights) {
   Decoder model = tiny_decoder(2);
   const auto base = weights(model);
-  const auto adapter = attach_lora(model, lora_config({"q_proj"}), 1);
+  const auto adapter = attach_adapter(model, lora_config({"q_proj"}), 1);
   fill(*adapter);
   adapter->merge();
   adapter->set_enabled(false);
@@ -218,7 +218,7 @@ TEST_F(AttachTest, GradientsReachTheAdapterAndOnlyIt) {
   Decoder model = tiny_decoder(3);
   AdapterConfig config = lora_config({"down_proj"});
   config.layers_to_transform = {1};
-  const auto adapter = attach_lora(model, config, 1);
+  const auto adapter = attach_adapter(model, config, 1);
   EXPECT_EQ(adapter->first_layer(), 1);
   fill(*adapter);
   const torch::Tensor hidden = model->hidden(testing_support::tiny_batch());
@@ -265,14 +265,15 @@ TEST_F(AttachTest, TruncationKeepsTheLargestSingularValues) {
 TEST_F(AttachTest, RejectsWhatCannotBe) {
   Decoder model = tiny_decoder(3);
   AdapterConfig config = lora_config({"q_proj"}, 0);
-  expect_error(ErrorCode::kInvalidArgument, {"rank", "0"}, [&] { attach_lora(model, config, 1); });
+  expect_error(
+      ErrorCode::kInvalidArgument, {"rank", "0"}, [&] { attach_adapter(model, config, 1); });
   config = lora_config({"q_proj"});
   config.lora_dropout = 1.0;
-  expect_error(ErrorCode::kInvalidArgument, {"dropout"}, [&] { attach_lora(model, config, 1); });
+  expect_error(ErrorCode::kInvalidArgument, {"dropout"}, [&] { attach_adapter(model, config, 1); });
   config = lora_config({"q_proj"});
   config.rank_pattern = {{"k_proj", 4}};
   expect_error(ErrorCode::kInvalidArgument, {"rank_pattern", "k_proj"}, [&] {
-    attach_lora(model, config, 1);
+    attach_adapter(model, config, 1);
   });
   const torch::Tensor change = torch::zeros({24, 40});
   expect_error(ErrorCode::kInvalidArgument, {"shape", "[40, 24]"}, [&] {
@@ -281,7 +282,7 @@ TEST_F(AttachTest, RejectsWhatCannotBe) {
   expect_error(ErrorCode::kInvalidArgument, {"model.layers.9.mlp.up_proj"}, [&] {
     attach_delta(model, {{"model.layers.9.mlp.up_proj", change}});
   });
-  const auto adapter = attach_lora(model, lora_config({"q_proj"}), 1);
+  const auto adapter = attach_adapter(model, lora_config({"q_proj"}), 1);
   expect_error(
       ErrorCode::kNotFound, {"v_proj"}, [&] { adapter->delta("model.layers.0.self_attn.v_proj"); });
 }

@@ -29,7 +29,7 @@ class ExportTest : public testing_support::SeedingTest {
     AdapterConfig config;
     config.r = 3;
     config.target_modules = {"q_proj", "down_proj"};
-    const auto adapter = attach_lora(base_, config, 1);
+    const auto adapter = attach_adapter(base_, config, 1);
     {
       const torch::NoGradGuard no_grad;
       for (auto [name, tensor] : adapter->named_parameters()) {

@@ -44,7 +44,7 @@ class Gpt2Test : public testing_support::SeedingTest {
     AdapterConfig config;
     config.r = 3;
     config.target_modules = targets;
-    auto adapter = attach_lora(model.decoder, config, 1);
+    auto adapter = attach_adapter(model.decoder, config, 1);
     const torch::NoGradGuard no_grad;
     for (auto [name, tensor] : adapter->named_parameters()) {
       tensor.normal_(0, 0.2);

@@ -2,6 +2,7 @@
 #include "core/base/json.h"
 #include "core/model.h"
 #include "core/packed_batch.h"
+#include "peft/adalora.h"
 #include "peft/adapter.h"
 #include "peft/adapter_config.h"
 #include "peft/export.h"
@@ -96,6 +97,35 @@ class PeftInteropTest : public testing::Test {
     return largest;
   }
 
+  // Moves every parameter, as training would.
+  static void shake(const Adapter& adapter) {
+    const torch::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : adapter.named_parameters()) {
+      tensor.detach().add_(torch::randn_like(tensor), 0.2);
+    }
+  }
+
+  // Each adapter, written here and run by PEFT.
+  void expect_peft_agrees(const std::vector<AdapterConfig>& configs) {
+    const std::vector<double> base = own_score(model_.decoder);
+    std::vector<std::vector<double>> own;
+    std::vector<std::string> commands;
+    for (const AdapterConfig& config : configs) {
+      const auto adapter = attach_adapter(model_.decoder, config, 5);
+      shake(*adapter);
+      const fs::path out = path("ours" + std::to_string(own.size()));
+      save_adapter(*adapter, out);
+      own.push_back(own_score(model_.decoder));
+      EXPECT_GT(distance(own.back(), base), 0.05) << "the adapter must matter";
+      commands.push_back(score_command(out));
+    }
+    const auto judged = judged_scores(commands);
+    ASSERT_EQ(judged.size(), own.size());
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      EXPECT_LE(distance(own[i], judged[i]), kTolerance) << commands[i];
+    }
+  }
+
   static std::unique_ptr<TemporaryDirectory> directory_;
   Model model_;
 };
@@ -118,32 +148,81 @@ TEST_F(PeftInteropTest, PeftReadsWhatErrataWrites) {
   patterns.layers_to_transform = {1, 2};
   patterns.rank_pattern = {{"layers.1.mlp.down_proj", 7}, {"q_proj", 2}};
   patterns.alpha_pattern = {{"up_proj", 3}, {"mlp.*", 11}};
-  const std::vector<double> base = own_score(model_.decoder);
-  std::vector<std::vector<double>> own;
-  std::vector<std::string> commands;
-  for (const AdapterConfig& config : {plain, everywhere, patterns}) {
-    const auto adapter = attach_lora(model_.decoder, config, 5);
-    {
-      const torch::NoGradGuard no_grad;
-      for (auto [name, tensor] : adapter->named_parameters()) {
-        tensor.normal_(0, 0.2);
+  expect_peft_agrees({plain, everywhere, patterns});
+}
+
+TEST_F(PeftInteropTest, PeftReadsEveryTypeThatErrataWrites) {
+  AdapterConfig dora;
+  dora.r = 4;
+  dora.use_dora = true;
+  dora.use_rslora = true;
+  dora.target_regex = "all-linear";
+  AdapterConfig pissa;
+  pissa.r = 3;
+  pissa.lora_alpha = 5;
+  pissa.init = LoraInit::kPissa;
+  pissa.rank_pattern = {{"v_proj", 2}};
+  AdapterConfig olora;
+  olora.r = 3;
+  olora.use_rslora = true;
+  olora.init = LoraInit::kOlora;
+  olora.alpha_pattern = {{"v_proj", 3}};
+  AdapterConfig adalora;
+  adalora.peft_type = "ADALORA";
+  adalora.adalora.init_r = 5;
+  adalora.adalora.target_r = 2;
+  adalora.target_modules = {"q_proj", "down_proj"};
+  AdapterConfig vera;
+  vera.peft_type = "VERA";
+  vera.r = 13;
+  vera.target_modules = {"q_proj", "k_proj", "down_proj"};
+  vera.layers_to_transform = {0, 2};
+  AdapterConfig drawn_again = vera;
+  drawn_again.vera.save_projection = false;
+  drawn_again.vera.projection_prng_key = 8;
+  drawn_again.exclude_modules = {"0.self_attn.q_proj"};
+  AdapterConfig ia3;
+  ia3.peft_type = "IA3";
+  AdapterConfig late_ia3 = ia3;
+  late_ia3.layers_to_transform = {1, 2};
+  expect_peft_agrees({dora, pissa, olora, adalora, vera, drawn_again, ia3, late_ia3});
+}
+
+TEST_F(PeftInteropTest, PeftReadsPrunedAdaLora) {
+  AdapterConfig config;
+  config.peft_type = "ADALORA";
+  config.adalora.init_r = 5;
+  config.adalora.target_r = 2;
+  config.target_modules = {"q_proj", "down_proj"};
+  auto adapter = attach_adapter(model_.decoder, config, 5);
+  shake(*adapter);
+  {
+    const torch::NoGradGuard no_grad;
+    for (const auto& [name, tensor] : adapter->named_parameters()) {
+      if (name.ends_with("lora_E")) {
+        tensor.detach().slice(0, 1, name.find("q_proj") != std::string::npos ? 5 : 3).zero_();
       }
     }
-    const fs::path out = path("ours" + std::to_string(own.size()));
-    save_adapter(*adapter, out);
-    own.push_back(own_score(model_.decoder));
-    EXPECT_GT(distance(own.back(), base), 0.05) << "the adapter must matter";
-    commands.push_back(score_command(out));
   }
-  const auto judged = judged_scores(commands);
-  ASSERT_EQ(judged.size(), own.size());
-  for (std::size_t i = 0; i < own.size(); ++i) {
-    EXPECT_LE(distance(own[i], judged[i]), kTolerance) << commands[i];
-  }
+  const auto pruned = drop_pruned(model_.decoder, std::move(adapter), config.adalora);
+  save_adapter(*pruned, path("pruned"));
+  const auto judged = judged_scores({score_command(path("pruned"))});
+  ASSERT_EQ(judged.size(), 1);
+  EXPECT_LE(distance(own_score(model_.decoder), judged[0]), kTolerance);
 }
 
 TEST_F(PeftInteropTest, ErrataReadsWhatPeftWrites) {
-  const std::vector<std::string> names = {"lora", "rslora", "patterns", "expression", "excluded"};
+  const std::vector<std::string> names = {
+      "lora",
+      "rslora",
+      "patterns",
+      "expression",
+      "excluded",
+      "dora",
+      "adalora",
+      "vera",
+      "vera-unsaved",
+      "ia3"};
   std::vector<std::string> commands;
   for (const std::string& name : names) {
     commands.push_back(make_command(path("theirs_" + name), name));
@@ -237,52 +316,122 @@ TEST_F(PeftInteropTest, SelectionIsPefts) {
   }
 }
 
-// Adapters of all linear layers, both ways and merged, on other families than Gemma 3.
-TEST_F(PeftInteropTest, OtherFamiliesAgree) {
-  for (const std::string family : {"llama", "gpt2", "griffin"}) {
-    const fs::path model = path(family);
-    const fs::path theirs = path(family + "-theirs");
-    const fs::path ours = path(family + "-ours");
-    judge(concat(
-        "make-model ",
-        model.string(),
-        " ",
-        family,
-        " + make-adapter ",
-        model.string(),
-        " ",
-        theirs.string(),
-        " every-linear"));
+AdapterConfig of_type(const std::string& peft_type) {
+  AdapterConfig config;
+  config.peft_type = peft_type;
+  config.prompt.num_virtual_tokens = 4;
+  config.adaption.adapter_len = 5;
+  config.adaption.adapter_layers = 2;
+  return config;
+}
+
+// Prompts and prefixes, both ways. PEFT has LLaMA-Adapters of Llama and GPT-2 only, and no prefixes
+// for RecurrentGemma.
+TEST_F(PeftInteropTest, PromptsAgree) {
+  for (const std::string family : {"gemma3", "llama", "gpt2", "griffin"}) {
+    const fs::path model = path(family + "-prompts");
+    std::vector<std::string> names = {"prompt", "p-tuning"};
+    std::vector<AdapterConfig> configs = {of_type("PROMPT_TUNING"), of_type("P_TUNING")};
+    if (family != "griffin") {
+      names.insert(names.end(), {"prefix", "projected-prefix"});
+      configs.push_back(of_type("PREFIX_TUNING"));
+    }
+    if (family == "llama" || family == "gpt2") {
+      names.emplace_back("adaption");
+      configs.push_back(of_type("ADAPTION_PROMPT"));
+    }
+    std::string making = "make-model " + model.string() + " " + family;
+    for (const std::string& name : names) {
+      making += concat(
+          " + make-adapter ", model.string(), " ", path(family + "-" + name).string(), " ", name);
+    }
+    judge(making);
     Model base = load_model(model);
     const std::vector<double> plain = own_score(base.decoder);
     std::vector<std::vector<double>> own;
-    {
-      const auto adapter = load_adapter(base.decoder, theirs);
+    std::vector<std::string> commands;
+    const auto expect = [&](const fs::path& adapter) {
       own.push_back(own_score(base.decoder));
+      commands.push_back("score " + model.string() + " " + adapter.string());
+    };
+    for (const std::string& name : names) {
+      const auto adapter = load_adapter(base.decoder, path(family + "-" + name));
+      expect(path(family + "-" + name));
     }
-    AdapterConfig config;
-    config.r = 5;
-    config.target_regex = "all-linear";
-    {
-      const auto adapter = attach_lora(base.decoder, config, 5);
-      const torch::NoGradGuard no_grad;
-      for (auto [name, tensor] : adapter->named_parameters()) {
-        tensor.normal_(0, 0.2);
-      }
-      save_adapter(*adapter, ours);
-      own.push_back(own_score(base.decoder));
+    for (std::size_t i = 0; i < configs.size(); ++i) {
+      const auto adapter = attach_adapter(base.decoder, configs[i], 5);
+      shake(*adapter);
+      save_adapter(*adapter, path(concat(family, "-own-", i)));
+      expect(path(concat(family, "-own-", i)));
     }
-    export_merged(model, {ours}, path(family + "-merged"));
-    own.push_back(own.back());
-    const std::string score = "score " + model.string() + " ";
-    const auto judged = judged_scores(
-        {score + theirs.string(),
-         score + ours.string(),
-         "score-merged " + path(family + "-merged").string()});
+    const auto judged = judged_scores(commands);
     ASSERT_EQ(judged.size(), own.size()) << family;
     for (std::size_t i = 0; i < own.size(); ++i) {
-      EXPECT_GT(distance(own[i], plain), 0.05) << family << ": the adapter must matter";
-      EXPECT_LT(distance(own[i], judged[i]), kTolerance) << family << " " << i;
+      EXPECT_GT(distance(own[i], plain), 0.01) << commands[i] << ": the adapter must matter";
+      EXPECT_LT(distance(own[i], judged[i]), kTolerance) << commands[i];
+    }
+  }
+}
+
+AdapterConfig of_every_linear(const std::string& peft_type) {
+  AdapterConfig config;
+  config.peft_type = peft_type;
+  config.r = 5;
+  config.adalora.init_r = 5;
+  config.adalora.target_r = 3;
+  config.target_regex = "all-linear";
+  return config;
+}
+
+// Adapters of all linear layers, both ways and merged, on other families than Gemma 3.
+TEST_F(PeftInteropTest, OtherFamiliesAgree) {
+  AdapterConfig dora = of_every_linear("LORA");
+  dora.use_dora = true;
+  AdapterConfig ia3;
+  ia3.peft_type = "IA3";
+  for (const std::string family : {"llama", "gpt2", "griffin"}) {
+    const fs::path model = path(family);
+    std::vector<std::string> names = {"every-linear", "dora-every", "adalora-every", "vera-every"};
+    std::vector<AdapterConfig> configs = {
+        of_every_linear("LORA"), dora, of_every_linear("ADALORA"), of_every_linear("VERA")};
+    if (family != "griffin") { // has no default targets
+      names.emplace_back("ia3-default");
+      configs.push_back(ia3);
+    }
+    std::string making = "make-model " + model.string() + " " + family;
+    for (const std::string& name : names) {
+      making += concat(
+          " + make-adapter ", model.string(), " ", path(family + "-" + name).string(), " ", name);
+    }
+    judge(making);
+    Model base = load_model(model);
+    const std::vector<double> plain = own_score(base.decoder);
+    std::vector<std::vector<double>> own;
+    std::vector<std::string> commands;
+    const auto expect = [&](const std::string& command) {
+      own.push_back(own_score(base.decoder));
+      commands.push_back(command);
+    };
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      const fs::path theirs = path(family + "-" + names[i]);
+      {
+        const auto adapter = load_adapter(base.decoder, theirs);
+        expect("score " + model.string() + " " + theirs.string());
+      }
+      const fs::path ours = path(concat(family, "-ours-", i));
+      const fs::path merged = path(concat(family, "-merged-", i));
+      const auto adapter = attach_adapter(base.decoder, configs[i], 5);
+      shake(*adapter);
+      save_adapter(*adapter, ours);
+      export_merged(model, {ours}, merged);
+      expect("score " + model.string() + " " + ours.string());
+      expect("score-merged " + merged.string());
+    }
+    const auto judged = judged_scores(commands);
+    ASSERT_EQ(judged.size(), own.size()) << family;
+    for (std::size_t i = 0; i < own.size(); ++i) {
+      EXPECT_GT(distance(own[i], plain), 0.03) << commands[i] << ": the adapter must matter";
+      EXPECT_LT(distance(own[i], judged[i]), kTolerance) << commands[i];
     }
   }
 }

@@ -16,7 +16,18 @@ import warnings
 warnings.filterwarnings("ignore")
 
 import torch  # noqa: E402
-from peft import LoraConfig, PeftModel, get_peft_model  # noqa: E402
+from peft import (  # noqa: E402
+    AdaLoraConfig,
+    AdaptionPromptConfig,
+    IA3Config,
+    LoraConfig,
+    PeftModel,
+    PrefixTuningConfig,
+    PromptEncoderConfig,
+    PromptTuningConfig,
+    VeraConfig,
+    get_peft_model,
+)
 from peft.tuners.tuners_utils import check_target_module_exists  # noqa: E402
 from peft.utils.other import get_pattern_key  # noqa: E402
 from transformers import (  # noqa: E402
@@ -44,11 +55,34 @@ ADAPTERS = {
         rank_pattern={"layers.1.mlp.down_proj": 7, "q_proj": 2},
         alpha_pattern={"up_proj": 3, "mlp.*": 11},
     ),
+    "dora": dict(r=4, lora_alpha=6, use_dora=True, target_modules=["q_proj", "down_proj"]),
     "every-linear": dict(r=3, lora_alpha=5, target_modules="all-linear"),
+    "dora-every": dict(r=3, lora_alpha=5, use_dora=True, target_modules="all-linear"),
     "expression": dict(r=3, lora_alpha=4, target_modules=r".*\.[02]\..*(k|gate)_proj"),
     "excluded": dict(
         r=3, lora_alpha=4, target_modules=["o_proj"], exclude_modules=["1.self_attn.o_proj"]
     ),
+}
+
+# Every other type, by the class of its config.
+OTHERS = {
+    "adalora": lambda: AdaLoraConfig(
+        init_r=5, target_r=2, lora_alpha=7, total_step=10, target_modules=["q_proj", "down_proj"]),
+    "adalora-every": lambda: AdaLoraConfig(
+        init_r=5, target_r=2, total_step=10, target_modules="all-linear"),
+    "vera-every": lambda: VeraConfig(r=7, target_modules="all-linear"),
+    "ia3-default": lambda: IA3Config(),
+    "vera": lambda: VeraConfig(r=11, d_initial=0.3, target_modules=["q_proj", "k_proj", "down_proj"]),
+    "vera-unsaved": lambda: VeraConfig(
+        r=11, projection_prng_key=5, save_projection=False, target_modules=["q_proj", "down_proj"]),
+    "prompt": lambda: PromptTuningConfig(num_virtual_tokens=4),
+    "p-tuning": lambda: PromptEncoderConfig(num_virtual_tokens=4, encoder_hidden_size=9),
+    "prefix": lambda: PrefixTuningConfig(num_virtual_tokens=4),
+    "projected-prefix": lambda: PrefixTuningConfig(
+        num_virtual_tokens=4, prefix_projection=True, encoder_hidden_size=9),
+    "adaption": lambda: AdaptionPromptConfig(adapter_len=5, adapter_layers=2),
+    "ia3": lambda: IA3Config(
+        target_modules=["k_proj", "v_proj", "down_proj"], feedforward_modules=["down_proj"]),
 }
 
 
@@ -95,16 +129,20 @@ def make_model(path, family="gemma3"):
 
 def make_adapter(model, path, name):
     torch.manual_seed(4)
-    adapted = get_peft_model(load(model), LoraConfig(task_type="CAUSAL_LM", **ADAPTERS[name]))
-    for key, parameter in adapted.named_parameters():
-        if "lora_" in key:
-            torch.nn.init.normal_(parameter, std=0.2)
+    config = OTHERS[name]() if name in OTHERS else LoraConfig(**ADAPTERS[name])
+    config.task_type = "CAUSAL_LM"
+    adapted = get_peft_model(load(model), config)
+    with torch.no_grad():
+        for parameter in adapted.parameters():
+            if parameter.requires_grad:
+                parameter.add_(torch.randn_like(parameter), alpha=0.2)
     adapted.save_pretrained(path)
 
 
 def score(model):
     with torch.no_grad():
-        logits = model(torch.tensor([TOKENS])).logits[0]
+        # A soft prompt's own positions come before those of the tokens.
+        logits = model(torch.tensor([TOKENS])).logits[0, -len(TOKENS):]
     logprobs = torch.log_softmax(logits.float(), -1)
     print(json.dumps([logprobs[i, t].item() for i, t in enumerate(TOKENS[1:])]))
 

@@ -34,7 +34,7 @@ class SaveLoadTest : public testing_support::SeedingTest {
     config.layers_to_transform = {1, 2};
     config.rank_pattern = {{"1.mlp.down_proj", 2}};
     config.alpha_pattern = {{"q_proj", 7}};
-    auto adapter = attach_lora(model, config, 1);
+    auto adapter = attach_adapter(model, config, 1);
     const torch::NoGradGuard no_grad;
     for (auto [name, tensor] : adapter->named_parameters()) {
       tensor.normal_(0, 0.3);
@@ -257,7 +257,6 @@ TEST_F(SaveLoadTest, ConfigKeysThatChangeTheMeaningAreRefused) {
     });
   };
   const std::vector<std::pair<const char*, Json>> refused = {
-      {"use_dora", true},
       {"modules_to_save", {"lm_head"}},
       {"bias", "all"},
       {"lora_bias", true},
@@ -266,7 +265,7 @@ TEST_F(SaveLoadTest, ConfigKeysThatChangeTheMeaningAreRefused) {
       {"trainable_token_indices", {1}},
       {"task_type", "SEQ_CLS"},
       {"a_key_of_the_future", 3},
-      {"peft_type", "IA3"}};
+      {"peft_type", "LOHA"}};
   for (const auto& [key, value] : refused) {
     with(key, value);
     expect_load_error(
@@ -304,8 +303,12 @@ TEST_F(SaveLoadTest, OtherKindsAndMissingFilesAreNamed) {
   expect_load_error(ErrorCode::kUnsupported, {"mlx-lm"});
   with_config(R"({"mh_adapter": true})");
   expect_load_error(ErrorCode::kUnsupported, {"adapter-hub"});
+  with_config(R"({"errata_type": "RIVER", "format": 1})");
+  expect_load_error(ErrorCode::kUnsupported, {"RIVER"});
+  with_config(R"({"errata_type": "BOTTLENECK", "format": 2})");
+  expect_load_error(ErrorCode::kUnsupported, {"BOTTLENECK", "format 2"});
   with_config(R"({"errata_type": "BOTTLENECK", "format": 1})");
-  expect_load_error(ErrorCode::kUnsupported, {"BOTTLENECK"});
+  expect_load_error(ErrorCode::kCorrupt, {"after_attention"});
   with_config(R"({"some": 1, "thing": 2})");
   expect_load_error(ErrorCode::kCorrupt, {"some, thing"});
   with_config("{");

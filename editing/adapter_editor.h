@@ -2,11 +2,15 @@
 
 #include "editing/editor.h"
 
+#include <string>
+
 namespace errata::editing {
 
-/// `lora`: trains a LoRA or rsLoRA (2106.09685, 2312.03732) on the edits. A starts with standard
-/// deviation 1/sqrt(in), and inside the soft null space when that term is on; B at zero.
-class LoraEditor final : public Editor {
+/// Trains an adapter on the edits: `lora`, `dora`, `adalora`, `vera`, `ia3`, `prompt`, `p-tuning`,
+/// `prefix`, `llama-adapter`, `houlsby`, `pfeiffer`, `parallel`. The A of a
+/// LoRA starts with standard deviation 1/sqrt(in), and inside the soft null space when that term is
+/// on; B at zero.
+class AdapterEditor final : public Editor {
  public:
   std::vector<std::string> modules(
       const Decoder& model, const EditorOptions& options) const override;
@@ -18,5 +22,8 @@ class LoraEditor final : public Editor {
       const EditorOptions& options,
       const ProgressCallback& progress = {}) const override;
 };
+
+/// PEFT's peft_type of an adapter method; empty for a method that is none.
+std::string peft_type_of(const std::string& method);
 
 } // namespace errata::editing

@@ -1,0 +1,219 @@
+#include "editing/adapter_editor.h"
+
+#include "core/base/error.h"
+#include "core/base/resources.h"
+#include "editing/edit_session.h"
+#include "editing/gradient_editing.h"
+#include "editing/null_space.h"
+#include "peft/adalora.h"
+#include "peft/adapter_types.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <optional>
+#include <string_view>
+
+namespace errata::editing {
+namespace {
+
+constexpr std::string_view kA = ".lora_A.weight";
+
+bool is_a(const std::string& name) {
+  return name.size() > kA.size() && name.ends_with(kA);
+}
+
+// The projections of modules by the names of their A.
+std::map<std::string, torch::Tensor> by_a(
+    const std::vector<NamedTensor>& parameters,
+    const std::map<std::string, torch::Tensor>& projections) {
+  std::map<std::string, torch::Tensor> by_name;
+  for (const auto& [name, parameter] : parameters) {
+    const auto found =
+        is_a(name) ? projections.find(name.substr(0, name.size() - kA.size())) : projections.end();
+    if (found != projections.end()) {
+      by_name.emplace(name, found->second);
+    }
+  }
+  return by_name;
+}
+
+// Projects each A into the soft null space of its inputs and gives it the standard deviation
+// 1/sqrt(in) that the learning rate is tuned for.
+void prepare_a(
+    const std::vector<NamedTensor>& parameters,
+    const std::map<std::string, torch::Tensor>& projections) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, parameter] : parameters) {
+    if (!is_a(name)) {
+      continue;
+    }
+    torch::Tensor a = parameter.detach();
+    if (const auto found = projections.find(name); found != projections.end()) {
+      a.copy_(torch::mm(a, found->second));
+    }
+    a.mul_(1.0 / std::sqrt(static_cast<double>(a.size(1))) / a.std());
+  }
+}
+
+// The groups of an adapter's parameters: A, B at LoRA+'s rate, and vectors, which Muon cannot
+// train.
+std::vector<ParameterGroup> parameter_groups(
+    const std::vector<NamedTensor>& parameters,
+    const EditorOptions& options,
+    torch::Dtype compute_dtype) {
+  // The rate of vectors beside matrices under Muon, whose own rate means something else.
+  constexpr double kVectorRate = 1e-3;
+  const OptimizerOptions base = optimizer_options(options, compute_dtype);
+  ParameterGroup first{{}, base};
+  ParameterGroup second{{}, base};
+  ParameterGroup vectors{{}, base};
+  second.options.lr *= options.lora_plus;
+  vectors.options.lr *= options.lora_plus;
+  if (base.kind == OptimizerKind::kMuon) {
+    vectors.options.kind = OptimizerKind::kAdamW;
+    vectors.options.lr = kVectorRate;
+  }
+  for (const NamedTensor& parameter : parameters) {
+    const std::string& name = parameter.first;
+    const bool a = name.find(".lora_A") != std::string::npos;
+    const bool b = name.find(".lora_B") != std::string::npos;
+    const bool apart = b && options.lora_plus != 1;
+    (a || (b && !apart) ? first : b ? second : vectors).parameters.push_back(parameter);
+  }
+  std::vector<ParameterGroup> groups;
+  for (ParameterGroup* group : {&first, &second, &vectors}) {
+    if (!group->parameters.empty()) {
+      groups.push_back(std::move(*group));
+    }
+  }
+  return groups;
+}
+
+// An adapter on a decoder without memory: to ask what it would be.
+struct AdapterShape {
+  AdapterShape(const Decoder& model, const peft::AdapterConfig& config)
+      : decoder(model->config(), torch::TensorOptions().device(torch::kMeta)),
+        adapter(peft::attach_adapter(decoder, config, /*seed=*/0)) {}
+
+  Decoder decoder;
+  std::unique_ptr<peft::Adapter> adapter;
+};
+
+// EVA (2410.07170): A starts as the directions in which the inputs of its module vary most.
+void start_from_inputs(
+    const std::vector<NamedTensor>& parameters,
+    const std::map<std::string, torch::Tensor>& moments) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, parameter] : parameters) {
+    if (!is_a(name)) {
+      continue;
+    }
+    const torch::Tensor moment = moments.at(name.substr(0, name.size() - kA.size()));
+    const auto [values, vectors] = torch::linalg_eigh(moment, "L"); // ascending
+    const std::int64_t in = vectors.size(1);
+    const std::int64_t rank = parameter.size(0);
+    const torch::Tensor top =
+        vectors.slice(1, std::max<std::int64_t>(0, in - rank), in).flip({1}).t();
+    parameter.detach().slice(0, 0, top.size(0)).copy_(top);
+  }
+}
+
+} // namespace
+
+std::string peft_type_of(const std::string& method) {
+  static const std::map<std::string, std::string> types{
+      {"lora", "LORA"},
+      {"dora", "LORA"},
+      {"adalora", "ADALORA"},
+      {"vera", "VERA"},
+      {"ia3", "IA3"},
+      {"prompt", "PROMPT_TUNING"},
+      {"p-tuning", "P_TUNING"},
+      {"prefix", "PREFIX_TUNING"},
+      {"llama-adapter", "ADAPTION_PROMPT"},
+      {"houlsby", "BOTTLENECK"},
+      {"pfeiffer", "BOTTLENECK"},
+      {"parallel", "BOTTLENECK"}};
+  const auto found = types.find(method);
+  return found == types.end() ? std::string() : found->second;
+}
+
+std::vector<std::string> AdapterEditor::modules(
+    const Decoder& model, const EditorOptions& options) const {
+  const peft::AdapterConfig config = adapter_config(model, options);
+  if (peft::adapter_type(config).selects_linears) {
+    return peft::match_targets(model, config);
+  }
+  return AdapterShape(model, config).adapter->modules();
+}
+
+std::int64_t AdapterEditor::trainable_parameters(
+    const Decoder& model, const EditorOptions& options) const {
+  peft::AdapterConfig config = adapter_config(model, options);
+  config.init = peft::LoraInit::kDefault; // the others look at the weights, in vain here
+  const AdapterShape shape(model, config);
+  std::int64_t count = 0;
+  for (const auto& [name, tensor] : shape.adapter->named_parameters()) {
+    count += tensor.numel();
+  }
+  return count;
+}
+
+EditResult AdapterEditor::edit(
+    Decoder& model,
+    const EditInput& input,
+    const EditorOptions& options,
+    const ProgressCallback& progress) const {
+  validate(options);
+  EditResult result;
+  result.report.modules = modules(model, options);
+  const auto projections = null_projections(model, result.report.modules, input, options);
+  std::map<std::string, torch::Tensor> moments;
+  if (options.init == "eva") {
+    moments = rehearsal_moments(model, result.report.modules, input, options);
+  }
+  EditSession session(model);
+  peft::Adapter& adapter =
+      session.adopt(peft::attach_adapter(model, adapter_config(model, options), options.seed));
+  const std::vector<NamedTensor> parameters = adapter.named_parameters();
+  const auto projections_of_a = by_a(parameters, projections);
+  if (!input.start.empty()) {
+    set_values(adapter, input.start);
+  } else if (options.init == "eva") {
+    start_from_inputs(parameters, moments);
+  } else if (options.init == "default") {
+    prepare_a(parameters, projections_of_a);
+  }
+  std::optional<peft::AdaLoraConfig> schedule;
+  {
+    Trainer trainer(
+        model,
+        parameter_groups(parameters, options, model->compute_dtype()),
+        train_options(options));
+    trainer.set_first_layer(adapter.first_layer());
+    trainer.set_base_switch([&](bool base) { session.show_base(base); });
+    if (!projections_of_a.empty()) {
+      trainer.add_hook(std::make_unique<NullSpace>(trainer.parameters(), projections_of_a));
+    }
+    const peft::RankAllocator* allocator = nullptr;
+    if (adapter.config().peft_type == "ADALORA") {
+      auto hook =
+          std::make_unique<peft::RankAllocator>(trainer.parameters(), adapter.config().adalora);
+      allocator = hook.get();
+      trainer.add_hook(std::move(hook));
+    }
+    result.report.training = train_on(trainer, input, options, progress);
+    if (allocator != nullptr) {
+      schedule = allocator->config();
+    }
+  }
+  result.report.peak_rss_bytes = peak_rss_bytes();
+  result.adapter = std::move(session.commit().front());
+  if (schedule) {
+    result.adapter = peft::drop_pruned(model, std::move(result.adapter), *schedule);
+  }
+  return result;
+}
+
+} // namespace errata::editing

@@ -1,0 +1,44 @@
+#include "peft/adapter_types.h"
+
+#include "core/base/error.h"
+#include "peft/adalora.h"
+#include "peft/adaption_prompt.h"
+#include "peft/bottleneck.h"
+#include "peft/ia3.h"
+#include "peft/lora.h"
+#include "peft/prefix_tuning.h"
+#include "peft/prompt_tuning.h"
+#include "peft/vera.h"
+
+namespace errata::peft {
+
+const std::vector<const AdapterType*>& adapter_types() {
+  static const std::vector<const AdapterType*> types{
+      &lora_type(),
+      &adalora_type(),
+      &vera_type(),
+      &ia3_type(),
+      &prompt_tuning_type(),
+      &p_tuning_type(),
+      &prefix_tuning_type(),
+      &adaption_prompt_type(),
+      &bottleneck_type()};
+  return types;
+}
+
+const AdapterType* find_adapter_type(std::string_view peft_type) {
+  for (const AdapterType* type : adapter_types()) {
+    if (type->peft_type == peft_type) {
+      return type;
+    }
+  }
+  return nullptr;
+}
+
+const AdapterType& adapter_type(const AdapterConfig& config) {
+  const AdapterType* const found = find_adapter_type(config.peft_type);
+  ERRATA_CHECK(found != nullptr, ErrorCode::kInternal, "no adapter type '", config.peft_type, "'");
+  return *found;
+}
+
+} // namespace errata::peft

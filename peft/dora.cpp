@@ -1,0 +1,75 @@
+#include "peft/dora.h"
+
+#include "peft/lora_function.h"
+
+namespace errata::peft {
+
+DoraAttachment::DoraAttachment(Linear linear, LowRank factors, double scale, double dropout)
+    : LinearBoundAttachment(std::move(linear)),
+      factors_(std::move(factors)),
+      scale_(scale),
+      dropout_(dropout) {
+  magnitude_ = norms().clone().requires_grad_(true);
+}
+
+NamedTensors DoraAttachment::named_tensors() const {
+  return {
+      {"lora_A.weight", factors_.a},
+      {"lora_B.weight", factors_.b},
+      {"lora_magnitude_vector", magnitude_}};
+}
+
+// ||W + s B A||^2 = ||W||^2 + 2 s <W A^T, B> + s^2 <B A A^T, B>, row by row: no [out, in] matrix is
+// made but the weight in float32.
+torch::Tensor DoraAttachment::norms() {
+  const bool training = torch::GradMode::is_enabled();
+  const torch::NoGradGuard no_grad;
+  // A step writes into the parameters' storage without a trace in their versions, so what was kept
+  // is forgotten by every pass that a step may follow.
+  const std::pair<std::int64_t, std::int64_t> versions(
+      factors_.a._version(), factors_.b._version());
+  if (!training && kept_norms_.defined() && kept_versions_ == versions) {
+    return kept_norms_;
+  }
+  const torch::Tensor a = factors_.a.detach();
+  const torch::Tensor b = factors_.b.detach();
+  const torch::Tensor w = base_weight().detach().to(a.scalar_type());
+  if (!weight_squares_.defined()) {
+    weight_squares_ = w.square().sum(1);
+  }
+  const torch::Tensor cross = (torch::mm(w, a.t()) * b).sum(1);
+  const torch::Tensor own = (torch::mm(b, torch::mm(a, a.t())) * b).sum(1);
+  torch::Tensor result =
+      (weight_squares_ + 2 * scale_ * cross + scale_ * scale_ * own).clamp_min(0).sqrt();
+  kept_norms_ = training ? torch::Tensor() : result;
+  kept_versions_ = versions;
+  return result;
+}
+
+torch::Tensor DoraAttachment::branch(const torch::Tensor& x, const torch::Tensor& y) {
+  const torch::Tensor gain = (magnitude_ / norms()).to(y.scalar_type());
+  const torch::Tensor unscaled = weight == 1.0 ? y : y.clone(); // what comes may write into y
+  const torch::Tensor& bias = base_bias();
+  torch::Tensor input = x;
+  torch::Tensor product = bias.defined() ? y - bias.to(y.scalar_type()) : y; // W x
+  if (dropout_ > 0 && torch::GradMode::is_enabled() && magnitude_.requires_grad()) {
+    // As PEFT: base and branch see the same dropped input.
+    input = torch::dropout(x, dropout_, /*train=*/true);
+    product = torch::linear(input, base_weight().to(x.scalar_type()));
+  }
+  torch::Tensor adapted =
+      lora_forward(input, product, factors_.a, factors_.b, scale_, /*dropout=*/0.0) * gain;
+  if (bias.defined()) {
+    adapted = adapted + bias.to(y.scalar_type());
+  }
+  return weight == 1.0 ? adapted : unscaled + weight * (adapted - unscaled);
+}
+
+torch::Tensor DoraAttachment::change() const {
+  const torch::Tensor w = base_weight().detach().to(factors_.a.scalar_type());
+  const torch::Tensor changed = torch::addmm(w, factors_.b, factors_.a, 1.0, scale_);
+  const torch::Tensor factor = magnitude_ / torch::linalg_vector_norm(changed, 2, {1});
+  return changed * factor.unsqueeze(1) - w;
+}
+
+} // namespace errata::peft

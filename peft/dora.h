@@ -1,0 +1,38 @@
+#pragma once
+
+#include "peft/attachment.h"
+#include "peft/lora.h"
+
+#include <cstdint>
+#include <utility>
+
+namespace errata::peft {
+
+/// DoRA (2402.09353, equations 5 and 11): `W' = m / ||V|| * V` row by row with V = W + scale * B A,
+/// the norms over the inputs of each output and without a gradient; the bias is not rescaled. The
+/// magnitude m [out] starts at ||W||, so that nothing changes yet.
+class DoraAttachment final : public LinearBoundAttachment {
+ public:
+  DoraAttachment(Linear linear, LowRank factors, double scale, double dropout);
+
+  NamedTensors named_tensors() const override;
+
+ protected:
+  torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;
+  torch::Tensor change() const override;
+
+ private:
+  /// ||V|| of each row [out], float32, without a gradient.
+  torch::Tensor norms();
+
+  LowRank factors_;
+  torch::Tensor magnitude_;
+  double scale_;
+  double dropout_;
+  torch::Tensor weight_squares_; ///< ||W||^2 of each row, computed once
+  /// The norms of the last pass without gradients, and of which values they are.
+  torch::Tensor kept_norms_;
+  std::pair<std::int64_t, std::int64_t> kept_versions_;
+};
+
+} // namespace errata::peft

@@ -1,0 +1,51 @@
+#pragma once
+
+#include "peft/adapter_types.h"
+#include "peft/attachment.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace errata::peft {
+
+/// LoRA (2106.09685), rsLoRA (2312.03732), DoRA (2402.09353), PiSSA and OLoRA: PEFT's LORA.
+const AdapterType& lora_type();
+
+/// A pair of factors: A [r, in] and B [out, r], float32.
+struct LowRank {
+  torch::Tensor a;
+  torch::Tensor b;
+};
+
+/// `y + weight * scale * (x A^T) B^T`; LoRA and rsLoRA differ in `scale` only. With `start`
+/// (PiSSA, OLoRA) the adapter's change is counted from that pair, so that the base need not be
+/// changed: `scale * (B A - B0 A0)`. A file then holds the plain LoRA of twice the rank.
+class LoraAttachment final : public Attachment {
+ public:
+  LoraAttachment(LowRank factors, double scale, double dropout, LowRank start = {});
+
+  NamedTensors named_tensors() const override;
+  NamedTensors file_tensors() const override;
+
+ protected:
+  torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;
+  torch::Tensor change() const override;
+
+ private:
+  LowRank whole() const; ///< with `start_` as further rows of A and columns of B
+
+  LowRank factors_;
+  LowRank start_;
+  double scale_;
+  double dropout_;
+};
+
+/// The config of the plain LoRA that `LoraAttachment::file_tensors` makes of PiSSA and OLoRA; any
+/// other config as it is.
+AdapterConfig plain_lora(AdapterConfig config);
+
+/// A pattern that fits none of the targets would silently train another adapter than was asked for.
+void check_patterns(const AdapterConfig& config, const std::vector<std::string>& modules);
+
+} // namespace errata::peft

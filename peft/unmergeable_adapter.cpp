@@ -1,0 +1,35 @@
+#include "peft/unmergeable_adapter.h"
+
+#include "core/base/error.h"
+#include "peft/adapter_types.h"
+
+namespace errata::peft {
+
+void UnmergeableAdapter::set_weight(double weight) {
+  ERRATA_CHECK(
+      weight == 1.0,
+      ErrorCode::kUnsupported,
+      adapter_type(config_).name,
+      " has no factor; expected 1");
+}
+
+void UnmergeableAdapter::fail_to_merge() const {
+  ERRATA_FAIL(
+      ErrorCode::kUnsupported,
+      adapter_type(config_).name,
+      " is no change of weights and cannot be merged; serve it as an adapter (--to peft)");
+}
+
+void UnmergeableAdapter::merge() {
+  fail_to_merge();
+}
+
+torch::Tensor UnmergeableAdapter::delta(const std::string& /*module*/) const {
+  fail_to_merge();
+}
+
+torch::Tensor UnmergeableAdapter::bias_delta(const std::string& /*module*/) const {
+  fail_to_merge();
+}
+
+} // namespace errata::peft

@@ -1,0 +1,251 @@
+// Adapters that are no change of a weight: prompts, prefixes, LLaMA-Adapter, bottlenecks.
+
+#include "core/base/files.h"
+#include "core/generation.h"
+#include "core/kv_cache.h"
+#include "peft/adapter.h"
+#include "peft/bottleneck.h"
+#include "peft/export.h"
+#include "tests/peft/tiny_decoder.h"
+#include "tests/support/expect_error.h"
+#include "tests/support/grad_check.h"
+#include "tests/support/seeding_test.h"
+#include "tests/support/temporary_directory.h"
+
+#include <gtest/gtest.h>
+
+namespace errata::peft {
+namespace {
+
+using testing_support::expect_error;
+using testing_support::TemporaryDirectory;
+using testing_support::tiny_decoder;
+
+struct PromptCase {
+  const char* name;
+  AdapterConfig config;
+  bool identity; ///< a fresh one changes nothing
+};
+
+std::vector<PromptCase> prompt_cases() {
+  std::vector<PromptCase> all;
+  const auto add = [&](const char* name, const char* type, bool identity) -> AdapterConfig& {
+    AdapterConfig config;
+    config.peft_type = type;
+    config.prompt.num_virtual_tokens = 3;
+    all.push_back({name, config, identity});
+    return all.back().config;
+  };
+  add("prompt", "PROMPT_TUNING", false);
+  add("p_tuning", "P_TUNING", false).prompt.encoder_hidden_size = 11;
+  add("prefix", "PREFIX_TUNING", false);
+  add("projected_prefix", "PREFIX_TUNING", false).prompt.prefix_projection = true;
+  AdapterConfig& adaption = add("llama_adapter", "ADAPTION_PROMPT", true);
+  adaption.adaption.adapter_len = 4;
+  adaption.adaption.adapter_layers = 2;
+  add("houlsby", "BOTTLENECK", true).bottleneck = bottleneck_preset("houlsby");
+  AdapterConfig& pfeiffer = add("pfeiffer", "BOTTLENECK", true);
+  pfeiffer.bottleneck = bottleneck_preset("pfeiffer");
+  pfeiffer.layers_to_transform = {1};
+  add("parallel", "BOTTLENECK", true).bottleneck = bottleneck_preset("parallel");
+  return all;
+}
+
+void shake_prompt(const Adapter& adapter, double size = 0.2) {
+  const torch::NoGradGuard no_grad;
+  for (const auto& [name, tensor] : adapter.named_parameters()) {
+    tensor.detach().add_(torch::randn_like(tensor), size);
+  }
+}
+
+const std::vector<std::vector<std::int32_t>> kTexts{{2, 7, 9, 11, 30}, {2, 40, 3}, {2, 1, 49}};
+
+// Log-probabilities at the rows of the texts, in their order.
+torch::Tensor by_text(Decoder& model) {
+  const torch::NoGradGuard no_grad;
+  const PackedBatch batch = pack(kTexts);
+  const torch::Tensor rows = torch::log_softmax(model->logits(model->hidden(batch)), -1);
+  std::vector<torch::Tensor> parts;
+  for (std::size_t i = 0; i < kTexts.size(); ++i) {
+    const std::int64_t first = batch.first_row[i];
+    parts.push_back(rows.slice(0, first, first + static_cast<std::int64_t>(kTexts[i].size())));
+  }
+  return torch::cat(parts);
+}
+
+// The same, token by token through a cache of each text.
+torch::Tensor by_cache(Decoder& model) {
+  const torch::NoGradGuard no_grad;
+  std::vector<torch::Tensor> parts;
+  for (const auto& text : kTexts) {
+    KvCache cache(model->config(), 1, model->compute_dtype(), torch::kCPU);
+    for (std::size_t at = 0; at < text.size(); at += at == 0 ? 2 : 1) {
+      const std::size_t end = at == 0 ? 2 : at + 1;
+      const std::vector<std::int64_t> ids(
+          text.begin() + static_cast<std::ptrdiff_t>(at),
+          text.begin() + static_cast<std::ptrdiff_t>(end));
+      const torch::Tensor hidden =
+          model->hidden_cached(torch::tensor(ids, torch::kInt64).unsqueeze(0), cache);
+      parts.push_back(torch::log_softmax(model->logits(hidden[0]), -1));
+    }
+  }
+  return torch::cat(parts);
+}
+
+double distance_of(const torch::Tensor& a, const torch::Tensor& b) {
+  return (a - b).abs().max().item<double>();
+}
+
+class PromptsTest : public testing::TestWithParam<PromptCase> {
+ protected:
+  void SetUp() override { torch::manual_seed(3); }
+
+  Decoder model_ = tiny_decoder(3);
+};
+
+TEST_P(PromptsTest, StartsAsPromisedAndComesOffWithoutATrace) {
+  const torch::Tensor before = by_text(model_);
+  {
+    const auto adapter = attach_adapter(model_, GetParam().config, 7);
+    if (GetParam().identity) {
+      EXPECT_TRUE(torch::equal(by_text(model_), before));
+    }
+    shake_prompt(*adapter);
+    EXPECT_GT(distance_of(by_text(model_), before), 1e-3);
+    adapter->set_enabled(false);
+    EXPECT_TRUE(torch::equal(by_text(model_), before));
+    adapter->set_enabled(true);
+    EXPECT_FALSE(torch::equal(by_text(model_), before));
+  }
+  EXPECT_TRUE(torch::equal(by_text(model_), before));
+}
+
+TEST_P(PromptsTest, CachesSeeIt) {
+  const auto adapter = attach_adapter(model_, GetParam().config, 7);
+  shake_prompt(*adapter);
+  EXPECT_LE(distance_of(by_cache(model_), by_text(model_)), 1e-4);
+}
+
+TEST_P(PromptsTest, GenerationSeesIt) {
+  const auto adapter = attach_adapter(model_, GetParam().config, 7);
+  shake_prompt(*adapter, 0.6);
+  GenerationOptions options;
+  options.max_new_tokens = 6;
+  // Prompts with a common beginning, which is computed once.
+  const std::vector<Tokens> prompts{{2, 7, 9, 11, 30}, {2, 7, 9, 4}, {2, 7, 9, 4, 4, 8}};
+  const auto together = generate(model_, prompts, options);
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    Tokens text = prompts[i];
+    for (int step = 0; step < 6; ++step) {
+      const torch::NoGradGuard no_grad;
+      const std::vector<Tokens> texts{text};
+      const torch::Tensor logits = model_->logits(model_->hidden(pack(texts)));
+      text.push_back(static_cast<std::int32_t>(logits[-1].argmax().item<std::int64_t>()));
+    }
+    EXPECT_EQ(
+        together[i].tokens,
+        Tokens(text.begin() + static_cast<std::ptrdiff_t>(prompts[i].size()), text.end()));
+  }
+}
+
+TEST_P(PromptsTest, GradientsAreThoseOfTheOutput) {
+  Decoder model(model_->config(), torch::TensorOptions().dtype(torch::kFloat64));
+  model->initialise(0.1);
+  for (auto& parameter : model->parameters()) {
+    parameter.requires_grad_(false);
+  }
+  const auto adapter = attach_adapter(model, GetParam().config, 7);
+  shake_prompt(*adapter);
+  std::vector<torch::Tensor> leaves;
+  for (const auto& [name, tensor] : adapter->named_parameters()) {
+    torch::Tensor leaf = tensor;
+    leaf.set_data(tensor.data().to(torch::kFloat64));
+    leaves.push_back(leaf);
+  }
+  const PackedBatch batch = pack(kTexts);
+  testing_support::expect_directional_gradients([&] { return model->hidden(batch); }, leaves, 1e-5);
+}
+
+TEST_P(PromptsTest, ADirectoryKeepsIt) {
+  const TemporaryDirectory directory;
+  auto adapter = attach_adapter(model_, GetParam().config, 7);
+  shake_prompt(*adapter);
+  const torch::Tensor adapted = by_text(model_);
+  save_adapter(*adapter, directory / "adapter");
+  adapter.reset();
+  const auto loaded = load_adapter(model_, directory / "adapter");
+  EXPECT_LE(distance_of(by_text(model_), adapted), 1e-5);
+  save_adapter(*loaded, directory / "again");
+  for (const char* file : {"adapter_config.json", "adapter_model.safetensors"}) {
+    EXPECT_EQ(read_file(directory / "adapter" / file), read_file(directory / "again" / file))
+        << file;
+  }
+}
+
+TEST_P(PromptsTest, NoWeightCanHoldIt) {
+  const auto adapter = attach_adapter(model_, GetParam().config, 7);
+  EXPECT_FALSE(adapter->can_merge());
+  expect_error(ErrorCode::kUnsupported, {"cannot be merged"}, [&] { adapter->merge(); });
+  expect_error(ErrorCode::kUnsupported, {"cannot be merged"}, [&] { adapter->delta("x"); });
+  expect_error(ErrorCode::kUnsupported, {"factor"}, [&] { adapter->set_weight(0.5); });
+}
+
+INSTANTIATE_TEST_SUITE_P(Types, PromptsTest, testing::ValuesIn(prompt_cases()), [](const auto& p) {
+  return std::string(p.param.name);
+});
+
+class PromptStartTest : public testing_support::SeedingTest {
+ protected:
+  // What follows tokens 5, 8 and 5 in front of each text.
+  static torch::Tensor with_tokens_in_front(Decoder& model) {
+    const torch::NoGradGuard no_grad;
+    std::vector<torch::Tensor> parts;
+    for (const auto& text : kTexts) {
+      std::vector<std::vector<std::int32_t>> longer{{5, 8, 5}};
+      longer[0].insert(longer[0].end(), text.begin(), text.end());
+      const torch::Tensor rows = model->logits(model->hidden(pack(longer)));
+      parts.push_back(torch::log_softmax(rows.slice(0, 3), -1));
+    }
+    return torch::cat(parts);
+  }
+};
+
+TEST_F(PromptStartTest, PromptsAndPrefixesStartAsTokensInFront) {
+  Decoder model = tiny_decoder(3);
+  const torch::Tensor expected = with_tokens_in_front(model);
+  for (const char* type : {"PROMPT_TUNING", "PREFIX_TUNING"}) {
+    AdapterConfig config;
+    config.peft_type = type;
+    config.prompt.num_virtual_tokens = 3;
+    config.prompt.init_tokens = {5, 8};
+    const auto adapter = attach_adapter(model, config, 7);
+    EXPECT_LE(distance_of(by_text(model), expected), 1e-5) << type;
+  }
+}
+
+TEST_F(PromptStartTest, WhatCannotBeIsNamed) {
+  Decoder model = tiny_decoder(3);
+  AdapterConfig prompt;
+  prompt.peft_type = "PROMPT_TUNING";
+  const auto first = attach_adapter(model, prompt, 1);
+  const auto second = attach_adapter(model, prompt, 2);
+  expect_error(ErrorCode::kUnsupported, {"two soft prompts"}, [&] { by_text(model); });
+  second->set_enabled(false);
+  EXPECT_NO_THROW(by_text(model));
+  prompt.prompt.init_tokens = {77};
+  expect_error(
+      ErrorCode::kInvalidArgument, {"77", "50"}, [&] { attach_adapter(model, prompt, 1); });
+  AdapterConfig adaption;
+  adaption.peft_type = "ADAPTION_PROMPT";
+  adaption.adaption.adapter_layers = 4;
+  expect_error(ErrorCode::kInvalidArgument, {"adapter_layers", "3"}, [&] {
+    attach_adapter(model, adaption, 1);
+  });
+  AdapterConfig bottleneck;
+  bottleneck.peft_type = "BOTTLENECK";
+  bottleneck.bottleneck.non_linearity = "tanh";
+  expect_error(ErrorCode::kUnsupported, {"tanh"}, [&] { attach_adapter(model, bottleneck, 1); });
+}
+
+} // namespace
+} // namespace errata::peft
