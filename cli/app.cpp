@@ -28,6 +28,7 @@ int run(int argc, const char* const* argv, std::ostream& out, std::ostream& err)
   CLI::App app("Keeps a language model's knowledge up to date", "errata");
   app.require_subcommand(1);
   app.set_version_flag("--version", version_text());
+  add_adapters(app, streams);
   add_doctor(app, streams);
   add_edit_batch(app, streams);
   add_eval(app, streams);

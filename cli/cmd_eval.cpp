@@ -104,6 +104,9 @@ OrderedJson resolved_options(
     const CommonOptions& common,
     const std::string& source_hash) {
   OrderedJson json = {{"command", "eval"}, {"model", model.model}, {"adapter", model.adapters}};
+  if (!model.weights.empty()) {
+    json["adapter-weight"] = model.weights;
+  }
   if (!options.edits.empty()) {
     json["edits"] = options.edits;
   } else {
@@ -131,26 +134,16 @@ OrderedJson resolved_options(
   return json;
 }
 
-std::string adapters_hash(const std::vector<std::string>& adapters) {
+std::string adapters_hash(const ModelOptions& model) {
   Sha256 hash;
-  for (const std::string& directory : adapters) {
+  for (const std::string& directory : model.adapters) {
     hash.update(sha256_file(fs::path(directory) / "adapter_config.json"));
     hash.update(sha256_file(fs::path(directory) / "adapter_model.safetensors"));
   }
-  return hash.hex_digest();
-}
-
-AdaptedModel load(const ModelOptions& options, const CommonOptions& common) {
-  // As load_adapted_model, but with the model's hash: answers on disk are filed under it.
-  LoadOptions load;
-  load.device = parse_device(common.device);
-  load.dtype = parse_dtype(common.dtype, load.device);
-  AdaptedModel adapted;
-  adapted.model = load_model(options.model, load);
-  for (const std::string& directory : options.adapters) {
-    adapted.adapters.push_back(peft::load_adapter(adapted.model.decoder, directory));
+  for (const double weight : model.weights) {
+    hash.update(concat("weight ", weight, "\n"));
   }
-  return adapted;
+  return hash.hex_digest();
 }
 
 eval::Evaluation evaluate(
@@ -238,9 +231,9 @@ void evaluate_model(
     const auto mode = options.resume ? RunDirectory::Mode::kResume : RunDirectory::Mode::kFresh;
     directory = std::make_unique<RunDirectory>(options.out, mode, identity);
   }
-  AdaptedModel adapted = load(model, common);
-  const std::string adapter_hash =
-      model.adapters.empty() ? std::string() : adapters_hash(model.adapters);
+  // Answers on disk are filed under the hash of the weights.
+  AdaptedModel adapted = load_adapted_model(model, common, /*hash=*/true);
+  const std::string adapter_hash = model.adapters.empty() ? std::string() : adapters_hash(model);
   const OrderedJson facts = input_facts(adapted, adapter_hash);
   eval::EvaluateOptions evaluation = evaluate_options(options, common, adapted, adapter_hash);
   evaluation.excluded = questions.excluded;

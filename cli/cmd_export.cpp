@@ -110,7 +110,13 @@ void run_export(
       flags.to == "merged" || common.dtype != "bfloat16",
       ErrorCode::kInvalidArgument,
       "--to peft writes float32, as the adapter was trained; drop --dtype");
-  const peft::ExportOptions options = export_options(flags, common, streams);
+  ERRATA_CHECK(
+      model.weights.empty() ||
+          (flags.to == "merged" && model.weights.size() == model.adapters.size()),
+      ErrorCode::kInvalidArgument,
+      "--adapter-weight goes with --to merged, once for each --adapter");
+  peft::ExportOptions options = export_options(flags, common, streams);
+  options.weights = model.weights;
   const peft::ExportResult result =
       flags.to == "merged"
           ? peft::export_merged(

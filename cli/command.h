@@ -39,6 +39,7 @@ struct CommonOptions {
 std::shared_ptr<CommonOptions> add_common(CLI::App& command);
 
 // One registrar per subcommand, each defined in its own cmd_<name>.cpp.
+void add_adapters(CLI::App& app, const Streams& streams);
 void add_doctor(CLI::App& app, const Streams& streams);
 void add_edit_batch(CLI::App& app, const Streams& streams);
 void add_eval(CLI::App& app, const Streams& streams);

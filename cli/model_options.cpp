@@ -13,20 +13,41 @@ std::shared_ptr<ModelOptions> add_model_options(CLI::App& command) {
       ->required();
   command.add_option(
       "--adapter", options->adapters, "Adapter directory; several are summed (repeatable)");
+  command.add_option(
+      "--adapter-weight",
+      options->weights,
+      "Factor of each adapter's change, in order (default 1)");
   return options;
 }
 
-AdaptedModel load_adapted_model(const ModelOptions& options, const CommonOptions& common) {
+AdaptedModel load_adapted_model(
+    const ModelOptions& options, const CommonOptions& common, bool hash) {
   LoadOptions load;
   load.device = parse_device(common.device);
   load.dtype = parse_dtype(common.dtype, load.device);
-  load.hash = false;
+  load.hash = hash;
   AdaptedModel adapted;
   adapted.model = load_model(options.model, load);
-  for (const std::string& directory : options.adapters) {
-    adapted.adapters.push_back(peft::load_adapter(adapted.model.decoder, directory));
-  }
+  attach_adapters(adapted, options, /*enabled=*/true);
   return adapted;
+}
+
+void attach_adapters(AdaptedModel& adapted, const ModelOptions& options, bool enabled) {
+  ERRATA_CHECK(
+      options.weights.empty() || options.weights.size() == options.adapters.size(),
+      ErrorCode::kInvalidArgument,
+      "--adapter-weight has ",
+      options.weights.size(),
+      " values for ",
+      options.adapters.size(),
+      " adapters; give one each");
+  for (std::size_t i = 0; i < options.adapters.size(); ++i) {
+    adapted.adapters.push_back(peft::load_adapter(adapted.model.decoder, options.adapters[i]));
+    adapted.adapters.back()->set_enabled(enabled);
+    if (!options.weights.empty()) {
+      adapted.adapters.back()->set_weight(options.weights[i]);
+    }
+  }
 }
 
 const Tokenizer& require_tokenizer(const Model& model) {

@@ -4,6 +4,8 @@
 #include "cli/output.h"
 #include "cli/sweep_plan.h"
 #include "cli/text_table.h"
+#include "core/base/error.h"
+#include "core/base/files.h"
 #include "core/base/interrupt.h"
 #include "core/base/json.h"
 #include "core/base/log.h"

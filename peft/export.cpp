@@ -146,14 +146,18 @@ OrderedJson adapter_provenance(const fs::path& directory) {
 OrderedJson provenance(
     const std::string& base_hash,
     const std::vector<fs::path>& adapters,
+    const std::vector<double>& weights,
     const ExportResult& result) {
   OrderedJson json;
   json["format"] = "merged";
   json["errata_version"] = build_info().version;
   json["base_sha256"] = base_hash;
   json["adapters"] = OrderedJson::array();
-  for (const fs::path& adapter : adapters) {
-    json["adapters"].push_back(adapter_provenance(adapter));
+  for (std::size_t i = 0; i < adapters.size(); ++i) {
+    json["adapters"].push_back(adapter_provenance(adapters[i]));
+    if (!weights.empty()) {
+      json["adapters"].back()["weight"] = weights[i];
+    }
   }
   json["files"] = OrderedJson::object();
   for (const ExportedFile& file : result.files) {
@@ -214,6 +218,9 @@ ExportResult export_merged(
     for (const fs::path& adapter : adapters) {
       attached.push_back(load_adapter(model.decoder, adapter));
       require_mergeable(*attached.back(), adapter);
+      if (!options.weights.empty()) {
+        attached.back()->set_weight(options.weights.at(attached.size() - 1));
+      }
     }
     base_hash = model.hash;
     probes = probe_sequences(model);
@@ -244,7 +251,8 @@ ExportResult export_merged(
     compare(expected, probe_log_probabilities(merged.decoder, probes), result.self_check);
   }
   result.files = list_files(staged.path());
-  write_json(staged.path() / "errata.json", provenance(base_hash, adapters, result));
+  write_json(
+      staged.path() / "errata.json", provenance(base_hash, adapters, options.weights, result));
   result.files = list_files(staged.path());
   staged.commit_replacing();
   return result;

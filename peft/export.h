@@ -17,6 +17,7 @@ struct ExportOptions {
   std::uint64_t shard_bytes = 5'000'000'000;
   /// Truncates DELTA adapters to this rank, so that PEFT can load them (`export_peft` only).
   std::optional<std::int64_t> rank;
+  std::vector<double> weights; ///< one an adapter (`export_merged` only); empty: 1
   /// Replaces an earlier export at `out`.
   bool force = false;
   torch::Device device = torch::kCPU;

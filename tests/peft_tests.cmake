@@ -2,6 +2,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/adalora_test.cpp
   peft/adapter_types_test.cpp
   peft/attach_test.cpp
+  peft/combine_test.cpp
   peft/export_test.cpp
   peft/gpt2_test.cpp
   peft/lora_function_test.cpp
@@ -13,4 +14,5 @@ errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 900 LIBRARIES errata::
   peft/peft_interop_test.cpp)
 
 errata_add_tests(export_command TORCH LABEL integration LIBRARIES errata::cli SOURCES
+  cli/adapters_test.cpp
   cli/export_test.cpp)

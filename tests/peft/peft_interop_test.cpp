@@ -5,6 +5,7 @@
 #include "peft/adalora.h"
 #include "peft/adapter.h"
 #include "peft/adapter_config.h"
+#include "peft/combine.h"
 #include "peft/export.h"
 #include "peft/targets.h"
 #include "tests/support/python.h"
@@ -313,6 +314,45 @@ TEST_F(PeftInteropTest, SelectionIsPefts) {
     }
     EXPECT_EQ(Json(selected), answers[i].at("selected")) << configs[i];
     EXPECT_EQ(Json(ranks), answers[i].at("ranks")) << configs[i];
+  }
+}
+
+// Weighted combinations are PEFT's add_weighted_adapter, but for the random ones.
+TEST_F(PeftInteropTest, CombinationsArePefts) {
+  const fs::path first = path("combine_first");
+  const fs::path second = path("combine_second");
+  for (const auto& [out, seed] : {std::pair{first, 1}, {second, 2}}) {
+    AdapterConfig config;
+    config.r = 4;
+    config.lora_alpha = seed == 1 ? 6 : 9;
+    config.target_modules = {"q_proj", "up_proj"};
+    const auto adapter = attach_adapter(model_.decoder, config, 5);
+    shake(*adapter);
+    save_adapter(*adapter, out);
+  }
+  const auto a = load_adapter(model_.decoder, first);
+  const auto b = load_adapter(model_.decoder, second);
+  a->set_enabled(false);
+  b->set_enabled(false);
+  const std::vector<std::string> kinds = {
+      "cat", "svd", "ties_svd", "magnitude_prune_svd", "linear", "ties", "magnitude_prune"};
+  std::vector<std::vector<double>> own;
+  std::vector<std::string> commands;
+  for (const std::string& kind : kinds) {
+    CombineOptions options;
+    options.combination = kind;
+    options.weights = {0.7, -0.4};
+    options.density = 0.4;
+    options.rank = 3;
+    const auto combined = combine_adapters(model_.decoder, {a.get(), b.get()}, options);
+    own.push_back(own_score(model_.decoder));
+    commands.push_back(concat(
+        "combine ", model_path().string(), " ", first.string(), " ", second.string(), " ", kind));
+  }
+  const auto judged = judged_scores(commands);
+  ASSERT_EQ(judged.size(), own.size());
+  for (std::size_t i = 0; i < own.size(); ++i) {
+    EXPECT_LT(distance(own[i], judged[i]), kTolerance) << kinds[i];
   }
 }
 

@@ -4,6 +4,7 @@
     peft_judge.py make-adapter MODEL DIR NAME   writes an adapter as PEFT does
     peft_judge.py score MODEL ADAPTER       prints log-probabilities of fixed tokens as JSON
     peft_judge.py score-merged MODEL        the same without an adapter
+    peft_judge.py combine MODEL FIRST SECOND HOW    the same with add_weighted_adapter, weights 0.7 and -0.4
     peft_judge.py select FILE               prints what each config of FILE selects
 
 Several commands go into one call, separated by "+"; each prints at most one line.
@@ -156,6 +157,17 @@ def score_adapter(model, adapter):
     score(adapted.eval())
 
 
+def combine(model, first, second, how):
+    adapted = PeftModel.from_pretrained(load(model), first, adapter_name="first")
+    adapted.load_adapter(second, adapter_name="second")
+    pruned = not how.startswith(("cat", "svd", "linear"))
+    adapted.add_weighted_adapter(
+        ["first", "second"], [0.7, -0.4], "both", combination_type=how,
+        **(dict(density=0.4) if pruned else {}), **(dict(svd_rank=3) if how.endswith("svd") else {}))
+    adapted.set_adapter("both")
+    score(adapted.eval())
+
+
 def select(path):
     with open(path, encoding="utf-8") as file:
         cases = json.load(file)
@@ -176,6 +188,7 @@ COMMANDS = {
     "make-adapter": make_adapter,
     "score": score_adapter,
     "score-merged": lambda model: score(load(model)),
+    "combine": combine,
     "select": select,
 }
 
