@@ -37,13 +37,28 @@ torch::Tensor to_device(const std::vector<std::int64_t>& values, torch::Device d
   return torch::tensor(values, torch::kInt64).to(device, /*non_blocking=*/true);
 }
 
-// oneDNN compiles its products for each number of rows, and a large batch hardly ever has the last
-// one's: filled up to a few sizes, they are compiled once. Small batches would be mostly filling.
-void fill_to_a_common_size(PackedBatch& packed) {
-  constexpr std::int64_t kMultiple = 64;
-  constexpr std::int64_t kLeastRows = 1024;
-  if (packed.ids.device().is_cpu() && packed.rows() >= kLeastRows) {
-    packed.fill_rows(kMultiple);
+// oneDNN compiles its bfloat16 products for each number of rows, and a batch hardly ever has the
+// last one's: filled up to a few sizes, they are compiled once. Small batches would be mostly
+// filling.
+std::int64_t common_multiple(std::int64_t rows, const torch::Device& device, torch::Dtype dtype) {
+  constexpr std::int64_t kLeastRows = 128;
+  constexpr std::int64_t kManyRows = 1024;
+  if (!device.is_cpu() || dtype != torch::kBFloat16 || rows < kLeastRows) {
+    return 1;
+  }
+  return rows >= kManyRows ? 64 : 32;
+}
+
+// Further entries that change nothing: the first row with no weight.
+void fill_labels(
+    std::vector<std::int64_t>& rows,
+    std::vector<std::int64_t>& labels,
+    std::vector<float>& weights,
+    std::int64_t multiple) {
+  while (static_cast<std::int64_t>(rows.size()) % multiple != 0) {
+    rows.push_back(rows.front());
+    labels.push_back(labels.front());
+    weights.push_back(0);
   }
 }
 
@@ -117,6 +132,8 @@ LabelTargets TrainPass::targets_of(
     held += example.rehearsal ? example.labels() : 0;
   }
   const torch::Device device = packed.ids.device();
+  const auto count = static_cast<std::int64_t>(rows.size());
+  fill_labels(rows, labels, weights, common_multiple(count, device, model_->compute_dtype()));
   LabelTargets targets;
   targets.rows = to_device(rows, device);
   targets.labels = to_device(labels, device);
@@ -163,9 +180,7 @@ TrainPass::Result TrainPass::accumulate(const StepBatch& batch) {
     const torch::Tensor base = base_hidden_of(micro);
     PackedBatch packed = pack_examples(micro, model_->device());
     result.rows += packed.rows();
-    if (!cache_) {
-      fill_to_a_common_size(packed);
-    }
+    packed.fill_rows(common_multiple(packed.rows(), packed.ids.device(), model_->compute_dtype()));
     const LabelTargets targets = targets_of(micro, packed, scale);
     const torch::Tensor at_labels = hidden_of(micro, packed).index_select(0, targets.rows);
     torch::Tensor gradient;

@@ -284,7 +284,7 @@ TEST_F(ModelTest, AFlippedBitOfTheHeaderIsFoundOrHarmless) {
   const std::size_t header = 8 + static_cast<std::size_t>(static_cast<unsigned char>(whole[0])) +
                              256 * static_cast<std::size_t>(static_cast<unsigned char>(whole[1]));
   std::size_t found = 0;
-  for (std::size_t bit = 0; bit < header * 8; bit += 11) { // eleven: every place in a byte
+  for (std::size_t bit = 0; bit < header * 8; bit += 43) { // an odd step: every place in a byte
     std::string damaged = whole;
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
     write_file(weights(), damaged);
@@ -299,7 +299,7 @@ TEST_F(ModelTest, AFlippedBitOfTheHeaderIsFoundOrHarmless) {
           << "bit " << bit << ": " << error.what();
     }
   }
-  EXPECT_GT(found, header / 2);
+  EXPECT_GT(found, header / 8);
 }
 
 TEST_F(ModelTest, NamesWhatIsMissing) {
