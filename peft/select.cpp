@@ -27,6 +27,9 @@ std::string near_names(const std::string& target, const std::vector<std::string>
     names.insert(path.substr(last + 1));
     names.insert(path.substr(path.rfind('.', last - 1) + 1));
   }
+  if (target.find_first_of("*+?()[]{}^$|\\") != std::string::npos) {
+    return "an entry of a list is plain text: give an expression on its own (--target-regex)";
+  }
   const std::string nearest = nearest_name(target, {names.begin(), names.end()});
   if (!nearest.empty()) {
     return "did you mean '" + nearest + "'?";

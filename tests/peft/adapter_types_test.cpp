@@ -237,8 +237,8 @@ TEST_P(AdapterTypesTest, TheSeedDecidesTheStart) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Types, AdapterTypesTest, testing::ValuesIn(all_types()), [](const auto& info) {
-      return std::string(info.param.name);
+    Types, AdapterTypesTest, testing::ValuesIn(all_types()), [](const auto& test) {
+      return std::string(test.param.name);
     });
 
 class AdapterTypeTest : public testing_support::SeedingTest {};

@@ -131,6 +131,27 @@ TEST(MatchTargetsTest, MisspeltTargetsAreErrorsWithNearNames) {
   expect_invalid(model, targets({"attention"}), {"'attention'", "down_proj", "o_proj"});
 }
 
+// What users of PEFT ran into; the number is that of its issue.
+TEST(MatchTargetsTest, KnownTrapsAreErrorsOrWork) {
+  const Decoder model = tiny_decoder(3);
+  // 1206: an expression in a list is plain text.
+  expect_invalid(model, targets({R"(.*\.1.*q_proj)"}), {"plain text", "--target-regex"});
+  AdapterConfig config;
+  config.target_regex = R"(.*\.1\..*q_proj)";
+  EXPECT_EQ(match_targets(model, config).size(), 1);
+  // 1024: with layers, a target outside of all layers is dropped.
+  config = targets({"q_proj", "lm_head"});
+  config.layers_to_transform = {1};
+  expect_invalid(model, config, {"lm_head"});
+  // 2155: a pattern for the layers that fits nothing.
+  config = targets({"q_proj"});
+  config.layers_to_transform = {1};
+  config.layers_pattern = {"blocks"};
+  expect_invalid(model, config, {"q_proj", "layers_pattern"});
+  config.layers_pattern = {"layers"};
+  EXPECT_EQ(match_targets(model, config).size(), 1);
+}
+
 TEST(MatchTargetsTest, ExclusionsWin) {
   const Decoder model = tiny_decoder();
   AdapterConfig config = targets({"q_proj"});
