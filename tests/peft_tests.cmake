@@ -7,6 +7,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/gpt2_test.cpp
   peft/lora_function_test.cpp
   peft/prompts_test.cpp
+  peft/routing_test.cpp
   peft/save_load_test.cpp
   peft/select_test.cpp)
 
