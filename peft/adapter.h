@@ -112,7 +112,8 @@ void save_adapter(
     const std::filesystem::path& directory,
     const std::map<std::string, std::string>& metadata = {});
 
-/// Reads and attaches an adapter directory (PEFT LORA or errata DELTA). Missing, unknown or
+/// Reads and attaches an adapter: a directory of PEFT (LORA), errata (DELTA) or mlx-lm, or a GGUF
+/// file or a directory with nothing but one. Missing, unknown or
 /// mis-shaped tensors and half pairs are `kCorrupt`; another peft_type or a key that changes the
 /// meaning is `kUnsupported`.
 std::unique_ptr<Adapter> load_adapter(Decoder& model, const std::filesystem::path& directory);
