@@ -219,9 +219,10 @@ void save_adapter(
     const std::filesystem::path& directory,
     const std::map<std::string, std::string>& metadata = {});
 
-/// Reads and attaches an adapter directory (one of PEFT's types or errata's DELTA). Missing,
-/// unknown or mis-shaped tensors and half pairs are `kCorrupt`; another peft_type or a key that
-/// changes the meaning is `kUnsupported`.
+/// Reads and attaches an adapter: a directory of PEFT (one of its types), errata (DELTA,
+/// BOTTLENECK) or mlx-lm, or a GGUF file or a directory with nothing but one. Missing, unknown or
+/// mis-shaped tensors and half pairs are `kCorrupt`; another peft_type or a key that changes the
+/// meaning is `kUnsupported`.
 std::unique_ptr<Adapter> load_adapter(Decoder& model, const std::filesystem::path& directory);
 
 } // namespace errata::peft
