@@ -123,13 +123,14 @@ class FactWriter {
   std::int64_t change_;
 };
 
-/// Where a fact of a functional slot ends whose end is not stated: at the start of the next one.
+/// Where a fact of a functional slot ends whose end is not stated: at the start of the next one (of
+/// several on one day as the least precise says it, so that their order does not matter).
 std::optional<Date> next_start(
     const std::vector<SlotRow>& rows, const std::optional<Date>& valid_from) {
   std::optional<Date> next;
   for (const SlotRow& row : rows) {
     if (row.valid_from && day_number(row.valid_from) > day_number(valid_from) &&
-        (!next || to_days(*row.valid_from) < to_days(*next))) {
+        (!next || *row.valid_from < *next)) {
       next = row.valid_from;
     }
   }

@@ -67,8 +67,7 @@ class Model {
           const bool follows = other.fact.subject == fact.subject &&
                                other.fact.relation == fact.relation && other.fact.valid_from &&
                                start_of(other.fact.valid_from) > start_of(fact.valid_from);
-          if (follows &&
-              (!fact.valid_to || to_days(*other.fact.valid_from) < to_days(*fact.valid_to))) {
+          if (follows && (!fact.valid_to || *other.fact.valid_from < *fact.valid_to)) {
             fact.valid_to = other.fact.valid_from;
           }
         }
