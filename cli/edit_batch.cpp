@@ -205,7 +205,7 @@ class Run {
         setup_->plan.options,
         setup_->batches,
         echo,
-        [this](const Date& from, const Date& to) { return setup_->store->diff(from, to); }};
+        [this](const Date& from, const Date& to) { return setup_->difference(from, to); }};
     return editing::edit_in_batches(model_.decoder, *model_.tokenizer, sequence, editor, progress_);
   }
 

@@ -42,6 +42,10 @@ void add_row(TextTable& table, const datasets::Fact& fact);
 
 void add_store_files(CLI::App& store, const Streams& streams); ///< init import dump restore verify
 void add_store_facts(CLI::App& store, const Streams& streams); ///< add retract show as-of
-void add_store_history(CLI::App& store, const Streams& streams); ///< diff log conflicts blame
+void add_store_history(CLI::App& store, const Streams& streams); ///< log conflicts
+void add_store_diff(CLI::App& store, const Streams& streams);
+void add_store_query(CLI::App& store, const Streams& streams);
+void add_store_runs(CLI::App& store, const Streams& streams); ///< runs blame
+void add_store_multihop(CLI::App& store, const Streams& streams);
 
 } // namespace errata::cli
