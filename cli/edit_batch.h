@@ -14,6 +14,7 @@ struct EditBatchOptions {
   std::string store;
   std::string from;
   std::string to;
+  std::string set;     ///< of the store, instead of days
   std::string edits;   ///< JSON lines, instead of a store
   std::string batches; ///< once, yearly, monthly: one after the other; empty: all together
   std::string out;

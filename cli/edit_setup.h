@@ -31,6 +31,8 @@ struct EditSetup {
   editing::AugmentOptions augment;
   editing::EditorOptions editor;
 
+  std::string set; ///< name of the set that the edits are, or empty
+
   bool given_outright() const { return !plan.explicit_edits.empty(); }
 };
 

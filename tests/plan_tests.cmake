@@ -2,6 +2,7 @@ errata_add_tests(plan LIBRARIES errata::plan SOURCES
   editing/plan_batches_test.cpp
   editing/plan_edit_plan_test.cpp
   editing/plan_open_questions_test.cpp
+  editing/plan_peer_data_test.cpp
   editing/plan_split_test.cpp
   editing/plan_store_test.cpp
   editing/plan_support.cpp

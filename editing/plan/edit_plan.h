@@ -82,7 +82,7 @@ struct EditPlan {
   /// Who held what in a past year. Items with `trained` are rehearsed in other wordings.
   std::vector<HistoryItem> history;
 
-  /// Edits given outright; the lists above are empty then.
+  /// Edits given outright; the lists above are empty then, but for `cases`.
   std::vector<datasets::ExplicitEdit> explicit_edits;
 
   /// Aliases dropped because the old and the new answer share them.
@@ -107,8 +107,13 @@ EditPlan make_edit_plan(
 /// The edits that lead from one day's state to another's, ordered by relation and subject.
 std::vector<datasets::Edit> difference(const World& before, const World& after);
 
-/// The plan for edits given outright by their prompts.
-EditPlan make_edit_plan(std::vector<datasets::ExplicitEdit> edits);
+/// The plan for edits given outright by their prompts, and the cases that they are judged by; a
+/// case that needs another edit too is dropped.
+EditPlan make_edit_plan(
+    std::vector<datasets::ExplicitEdit> edits, std::vector<datasets::MultiHopCase> cases = {});
+
+/// The plan for a set of a store. `kInvalidArgument` when there is no such set or no edit in it.
+EditPlan make_set_plan(const EditStore& store, std::string_view set);
 
 /// Counts by part, relation and locality kind as one JSON document.
 std::string summary_json(const EditPlan& plan);

@@ -9,7 +9,7 @@ class Database;
 /// "ERRA": tells a store from any other SQLite file.
 inline constexpr std::int64_t kApplicationId = 0x45525241;
 /// Of the schema that this program writes (`PRAGMA user_version`).
-inline constexpr std::int64_t kSchemaVersion = 1;
+inline constexpr std::int64_t kSchemaVersion = 2;
 
 /// Marks a new, empty file as a store of the given version; `require_schema` takes it on from
 /// there.
