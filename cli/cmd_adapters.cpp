@@ -8,6 +8,7 @@
 #include "core/device.h"
 #include "core/safetensors.h"
 #include "peft/adapter_config.h"
+#include "peft/adapter_source.h"
 #include "peft/combine.h"
 
 #include <CLI/CLI.hpp>
@@ -31,9 +32,9 @@ std::string four_digits(double value) {
 
 // ---- list
 
-// The adapter directories at or below `path`, a run directory or a folder of runs.
+// The adapters at or below `path`, a run directory or a folder of runs.
 void find_adapters(const fs::path& path, int depth, std::vector<fs::path>& found) {
-  if (fs::exists(path / peft::kConfigFile)) {
+  if (fs::is_regular_file(path) || fs::exists(path / peft::kConfigFile)) {
     found.push_back(path);
     return;
   }
@@ -43,7 +44,7 @@ void find_adapters(const fs::path& path, int depth, std::vector<fs::path>& found
   }
   std::vector<fs::path> below;
   for (const auto& entry : fs::directory_iterator(path)) {
-    if (entry.is_directory()) {
+    if (entry.is_directory() || entry.path().extension() == ".gguf") {
       below.push_back(entry.path());
     }
   }
@@ -53,7 +54,25 @@ void find_adapters(const fs::path& path, int depth, std::vector<fs::path>& found
   }
 }
 
+OrderedJson with_provenance(OrderedJson json, const peft::AdapterSource& source) {
+  for (const auto& [key, value] : peft::adapter_metadata(source)) {
+    json["provenance"][key.substr(std::string_view("errata.").size())] = value;
+  }
+  return json;
+}
+
 OrderedJson describe_adapter(const fs::path& directory) {
+  const peft::AdapterSource source = peft::find_adapter(directory);
+  if (source.kind != peft::AdapterKind::kDirectory) {
+    return with_provenance(
+        {{"directory", directory.string()},
+         {"type", source.kind == peft::AdapterKind::kGguf ? "GGUF" : "MLX"},
+         {"rank", nullptr},
+         {"tensors", nullptr},
+         {"numbers", nullptr},
+         {"bytes", fs::file_size(source.tensors)}},
+        source);
+  }
   const peft::AdapterConfig config = peft::read_adapter_config(directory / peft::kConfigFile);
   const SafetensorsFile file(directory / peft::kTensorFile);
   std::int64_t numbers = 0;
@@ -76,23 +95,23 @@ OrderedJson describe_adapter(const fs::path& directory) {
   json["tensors"] = file.names().size();
   json["numbers"] = numbers;
   json["bytes"] = fs::file_size(directory / peft::kTensorFile);
-  for (const auto& [key, value] : file.metadata()) {
-    if (key.starts_with("errata.")) {
-      json["provenance"][key.substr(7)] = value;
-    }
-  }
-  return json;
+  return with_provenance(std::move(json), source);
 }
 
 void list_adapters(
     const std::vector<std::string>& paths, const CommonOptions& common, const Streams& streams) {
   OrderedJson all = OrderedJson::array();
   for (const std::string& path : paths) {
-    require_directory(path, "adapter directory");
+    ERRATA_CHECK(fs::exists(path), ErrorCode::kNotFound, path, " does not exist");
     std::vector<fs::path> found;
     find_adapters(path, 0, found);
     ERRATA_CHECK(
-        !found.empty(), ErrorCode::kNotFound, "no ", peft::kConfigFile, " at or below ", path);
+        !found.empty(),
+        ErrorCode::kNotFound,
+        "no ",
+        peft::kConfigFile,
+        " and no .gguf file at or below ",
+        path);
     for (const fs::path& directory : found) {
       all.push_back(describe_adapter(directory));
     }
@@ -108,7 +127,7 @@ void list_adapters(
         {adapter["directory"],
          adapter["type"],
          adapter["rank"].is_null() ? "-" : adapter["rank"].dump(),
-         adapter["numbers"].dump(),
+         adapter["numbers"].is_null() ? "-" : adapter["numbers"].dump(),
          from.value("method", "-"),
          from.value("as_of", "-")});
   }

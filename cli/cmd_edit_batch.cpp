@@ -1,9 +1,12 @@
+#include "cli/config_file.h"
 #include "cli/edit_batch.h"
-#include "core/base/error.h"
+#include "cli/rebuild.h"
+#include "core/base/json.h"
 #include "editing/plan/edit_documents.h"
 
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <memory>
 
 namespace errata::cli {
@@ -68,6 +71,13 @@ void add_edit_batch_options(CLI::App& command, EditBatchOptions& options) {
   command.add_option(
       "--set", options.set, "Instead of days: a set of the store (CounterFact, MQuAKE, ...)");
   command.add_option("--edits", options.edits, "Instead of a store: edits as JSON lines");
+  command.add_option(
+      "--without",
+      options.without,
+      "Id of an edit to leave out (repeatable): makes the recorded run that carries it anew, with "
+      "its options and without the edit; --model, --store and --out may be said anew");
+  command.add_option(
+      "--run", options.run, "With --without: this run instead of the last that carries the edit");
   command
       .add_option(
           "--batches",
@@ -90,6 +100,21 @@ void add_edit_batch_options(CLI::App& command, EditBatchOptions& options) {
   add_question_options(command, options.questions, "editing,locality,multihop,history", judging);
 }
 
+EditBatchOptions parse_edit_batch_options(const Json& options, const std::string& where) {
+  EditBatchOptions parsed;
+  CLI::App command;
+  command.set_help_flag();
+  add_edit_batch_options(command, parsed);
+  std::vector<std::string> arguments = option_arguments(command, options, where);
+  std::reverse(arguments.begin(), arguments.end()); // as CLI11 takes them
+  try {
+    command.parse(std::move(arguments));
+  } catch (const CLI::ParseError& error) {
+    ERRATA_FAIL(ErrorCode::kInvalidArgument, where, ": ", error.what());
+  }
+  return parsed;
+}
+
 void add_edit_batch(CLI::App& app, const Streams& streams) {
   auto options = std::make_shared<EditBatchOptions>();
   CLI::App* command = app.add_subcommand(
@@ -103,12 +128,25 @@ void add_edit_batch(CLI::App& app, const Streams& streams) {
       "  errata edit-batch --model DIR --edits edits.jsonl --out out/mine\n"
       "                                              edits given by their prompts\n"
       "  errata edit-batch ... --dry-run             what would be edited, and in which modules\n"
+      "  errata edit-batch --store world.db --without e-0123456789abcdef --out out/undone\n"
+      "                                              the run that carries this edit, without it\n"
       "Ctrl-C keeps the state; the same command with --resume goes on and gives the same "
       "bytes.\n\n",
       editor_help()));
   add_edit_batch_options(*command, *options);
+  command->get_option("--model")->required(false); // a recorded run knows it
   const auto common = add_common(*command);
-  command->callback([options, common, streams] { edit_batch(*options, *common, streams); });
+  command->callback([command, options, common, streams] {
+    ERRATA_CHECK(
+        options->run.empty() || !options->without.empty(),
+        ErrorCode::kInvalidArgument,
+        "--run names a recorded run to make anew; it needs --without");
+    if (!options->without.empty()) {
+      use_recorded_run(*command, *options, *common);
+    }
+    ERRATA_CHECK(!options->model.empty(), ErrorCode::kInvalidArgument, "--model is required");
+    edit_batch(*options, *common, streams);
+  });
 }
 
 } // namespace errata::cli

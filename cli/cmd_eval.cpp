@@ -14,6 +14,7 @@
 #include "editing/store/edit_store.h"
 #include "eval/evaluate.h"
 #include "eval/report.h"
+#include "peft/adapter_source.h"
 
 #include <CLI/CLI.hpp>
 
@@ -156,8 +157,9 @@ OrderedJson resolved_options(
 std::string adapters_hash(const ModelOptions& model) {
   Sha256 hash;
   for (const std::string& directory : model.adapters) {
-    hash.update(sha256_file(fs::path(directory) / "adapter_config.json"));
-    hash.update(sha256_file(fs::path(directory) / "adapter_model.safetensors"));
+    for (const fs::path& file : peft::find_adapter(directory).files()) {
+      hash.update(sha256_file(file));
+    }
   }
   for (const double weight : model.weights) {
     hash.update(concat("weight ", weight, "\n"));

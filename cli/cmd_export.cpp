@@ -25,7 +25,9 @@ peft::ExportOptions export_options(
     const ExportFlags& flags, const CommonOptions& common, const Streams& streams) {
   peft::ExportOptions options;
   options.device = parse_device(common.device);
-  if (common.dtype != "auto") {
+  if (common.dtype == "float16") {
+    options.dtype = torch::kFloat16; // to store in, not to compute in
+  } else if (common.dtype != "auto") {
     options.dtype = parse_dtype(common.dtype, options.device);
   }
   if (flags.rank > 0) {
@@ -88,26 +90,38 @@ void print_readable(std::ostream& out, const ExportFlags& flags, const peft::Exp
   }
 }
 
+peft::ExportResult export_to(
+    const ExportFlags& flags, const ModelOptions& model, const peft::ExportOptions& options) {
+  if (flags.to == "merged") {
+    return peft::export_merged(
+        model.model, {model.adapters.begin(), model.adapters.end()}, flags.out, options);
+  }
+  const std::string& adapter = model.adapters.front();
+  if (flags.to == "gguf") {
+    return peft::export_gguf(model.model, adapter, flags.out, options);
+  }
+  if (flags.to == "mlx") {
+    return peft::export_mlx(model.model, adapter, flags.out, options);
+  }
+  return peft::export_peft(model.model, adapter, flags.out, options);
+}
+
 void run_export(
     const ExportFlags& flags,
     const ModelOptions& model,
     const CommonOptions& common,
     const Streams& streams) {
-  ERRATA_CHECK(
-      flags.to == "peft" || flags.to == "merged",
-      ErrorCode::kUnsupported,
-      "--to ",
-      flags.to,
-      " is not in this version; use --to merged, which every program loads");
   ERRATA_CHECK(!model.adapters.empty(), ErrorCode::kInvalidArgument, "--adapter is missing");
   ERRATA_CHECK(
       flags.to == "merged" || model.adapters.size() == 1,
       ErrorCode::kInvalidArgument,
-      "--to peft takes one --adapter, ",
+      "--to ",
+      flags.to,
+      " takes one --adapter, ",
       model.adapters.size(),
       " are given; use --to merged to add them up");
   ERRATA_CHECK(
-      flags.to == "merged" || common.dtype != "bfloat16",
+      flags.to != "peft" || common.dtype == "auto" || common.dtype == "float32",
       ErrorCode::kInvalidArgument,
       "--to peft writes float32, as the adapter was trained; drop --dtype");
   ERRATA_CHECK(
@@ -117,11 +131,7 @@ void run_export(
       "--adapter-weight goes with --to merged, once for each --adapter");
   peft::ExportOptions options = export_options(flags, common, streams);
   options.weights = model.weights;
-  const peft::ExportResult result =
-      flags.to == "merged"
-          ? peft::export_merged(
-                model.model, {model.adapters.begin(), model.adapters.end()}, flags.out, options)
-          : peft::export_peft(model.model, model.adapters.front(), flags.out, options);
+  const peft::ExportResult result = export_to(flags, model, options);
   if (common.json) {
     print_json(streams.out, result_json(flags, result));
   } else {
@@ -133,25 +143,32 @@ void run_export(
 
 void add_export(CLI::App& app, const Streams& streams) {
   CLI::App* command = app.add_subcommand("export", "Hands an adapter to another program");
-  const auto common = add_common(*command);
+  const auto common = add_common(*command, {"float32", "bfloat16", "float16", "auto"});
   const auto model = add_model_options(*command);
   const auto flags = std::make_shared<ExportFlags>();
-  command->add_option("--to", flags->to, "peft: adapter directory; merged: whole model (HF)")
+  command
+      ->add_option(
+          "--to",
+          flags->to,
+          "peft: adapter directory; gguf: adapter file for llama.cpp; mlx: adapter directory for "
+          "mlx-lm; merged: whole model (HF)")
       ->required()
       ->check(CLI::IsMember({"peft", "merged", "gguf", "mlx"}));
-  command->add_option("--out", flags->out, "Directory to write")->required();
-  command
-      ->add_option("--rank", flags->rank, "Truncate an exact difference to this rank (--to peft)")
+  command->add_option("--out", flags->out, "Directory to write; with --to gguf also a .gguf file")
+      ->required();
+  command->add_option("--rank", flags->rank, "Truncate an exact difference to this rank")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{65536}));
   command->add_option("--shard-size", flags->shard_gigabytes, "Gigabytes a weight file")
       ->check(CLI::Range(0.001, 1000.0))
       ->capture_default_str();
   command->add_flag("--force", flags->force, "Replace an earlier export in --out");
   command->footer(
-      "Without --dtype a merged model keeps its base's dtype.\n"
+      "Without --dtype a merged model keeps its base's dtype, and adapters are written in "
+      "float32.\n"
       "Examples:\n"
       "  errata export --model models/lab --adapter out/run/adapter --to merged --out out/merged\n"
-      "  errata export --model models/lab --adapter out/run/adapter --to peft --out out/peft");
+      "  errata export --model models/lab --adapter out/run/adapter --to peft --out out/peft\n"
+      "  errata export --model models/lab --adapter out/run/adapter --to gguf --out run.gguf");
   command->callback([=] { run_export(*flags, *model, *common, streams); });
 }
 

@@ -5,6 +5,7 @@
 #include "cli/text_stream.h"
 #include "core/base/json.h"
 #include "core/generation.h"
+#include "peft/adapter.h"
 
 #include <CLI/CLI.hpp>
 
@@ -25,18 +26,58 @@ struct GenerateOptions {
   GenerationOptions generation;
 };
 
-std::vector<std::string> read_prompts(const GenerateOptions& options) {
-  if (options.prompts_file.empty()) {
-    return options.prompts;
-  }
+/// What is asked for, and of which adapter (a directory; empty: of all that --adapter names).
+struct Requests {
   std::vector<std::string> prompts;
+  std::vector<std::string> adapters;
+
+  bool routed() const {
+    return std::any_of(
+        adapters.begin(), adapters.end(), [](const std::string& name) { return !name.empty(); });
+  }
+};
+
+Requests read_requests(const GenerateOptions& options) {
+  Requests requests;
+  if (options.prompts_file.empty()) {
+    requests.prompts = options.prompts;
+    requests.adapters.resize(options.prompts.size());
+    return requests;
+  }
   read_json_lines(options.prompts_file, [&](const Json& value, std::int64_t line) {
     const JsonFields fields(value, concat(options.prompts_file, ':', line));
-    prompts.push_back(fields.required<std::string>("prompt"));
+    requests.prompts.push_back(fields.required<std::string>("prompt"));
+    requests.adapters.push_back(fields.optional<std::string>("adapter", ""));
   });
   ERRATA_CHECK(
-      !prompts.empty(), ErrorCode::kInvalidArgument, options.prompts_file, ": no prompts in it");
-  return prompts;
+      !requests.prompts.empty(),
+      ErrorCode::kInvalidArgument,
+      options.prompts_file,
+      ": no prompts in it");
+  return requests;
+}
+
+// Loads each adapter that a request names, once, and has it work for its requests alone.
+Routing route_requests(const Requests& requests, AdaptedModel& adapted) {
+  ERRATA_CHECK(
+      adapted.adapters.empty(),
+      ErrorCode::kInvalidArgument,
+      "--adapter is for all prompts, but some name an adapter of their own; use one of the two");
+  std::vector<std::string> loaded;
+  std::vector<std::int64_t> routes;
+  for (const std::string& name : requests.adapters) {
+    const auto known = std::find(loaded.begin(), loaded.end(), name);
+    routes.push_back(name.empty() ? -1 : known - loaded.begin());
+    if (!name.empty() && known == loaded.end()) {
+      loaded.push_back(name);
+      adapted.adapters.push_back(peft::load_adapter(adapted.model.decoder, name));
+    }
+  }
+  std::vector<peft::Adapter*> adapters;
+  for (const auto& adapter : adapted.adapters) {
+    adapters.push_back(adapter.get());
+  }
+  return peft::route_adapters(std::move(adapters), std::move(routes));
 }
 
 std::size_t first_stop(const std::string& text, const std::vector<std::string>& stops) {
@@ -146,12 +187,16 @@ void run_generate(
     const ModelOptions& model_options,
     const CommonOptions& common,
     const Streams& streams) {
-  const std::vector<std::string> prompts = read_prompts(options);
+  const Requests requests = read_requests(options);
+  const std::vector<std::string>& prompts = requests.prompts;
   AdaptedModel adapted = load_adapted_model(model_options, common);
   const Tokenizer& tokenizer = require_tokenizer(adapted.model);
   GenerationOptions generation = options.generation;
   generation.seed = common.seed;
   generation.eos = adapted.model.eos;
+  if (requests.routed()) {
+    generation.routing = route_requests(requests, adapted);
+  }
   const std::vector<Tokens> ids = encode_prompts(options, prompts, tokenizer, generation);
   const char* const between = options.chat.empty() ? "" : "\n";
   const std::unique_ptr<TextStream> shown = make_stream(options, prompts, common, streams, between);
@@ -178,6 +223,9 @@ void run_generate(
   std::size_t tokens = 0;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     results.push_back(result_json(prompts[i], generations[i], tokenizer, options.stop));
+    if (!requests.adapters[i].empty()) {
+      results.back()["adapter"] = requests.adapters[i];
+    }
     tokens += generations[i].tokens.size();
   }
   OrderedJson document;
@@ -237,7 +285,10 @@ void add_generate(CLI::App& app, const Streams& streams) {
   const auto options = std::make_shared<GenerateOptions>();
   CLI::Option_group* source = command->add_option_group("Prompts");
   source->add_option("--prompt", options->prompts, "A prompt (repeatable)");
-  source->add_option("--prompts", options->prompts_file, "JSON lines, each {\"prompt\": ...}");
+  source->add_option(
+      "--prompts",
+      options->prompts_file,
+      "JSON lines, each {\"prompt\": ...}, perhaps with an \"adapter\" directory of its own");
   source->require_option(1);
   add_sampling(*command, options->generation);
   command->add_option("--stop", options->stop, "Ends a text before this string (repeatable)");

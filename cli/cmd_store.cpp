@@ -99,7 +99,11 @@ void add_store(CLI::App& app, const Streams& streams) {
       "Each subcommand has its own --help.");
   add_store_files(*store, streams);
   add_store_facts(*store, streams);
+  add_store_query(*store, streams);
+  add_store_diff(*store, streams);
   add_store_history(*store, streams);
+  add_store_runs(*store, streams);
+  add_store_multihop(*store, streams);
 }
 
 } // namespace errata::cli

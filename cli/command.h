@@ -7,6 +7,7 @@
 #include <iosfwd>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace CLI {
 class App;
@@ -36,7 +37,9 @@ struct CommonOptions {
 };
 
 /// Adds the common options to `command` and has threads and allocator set up once they are parsed.
-std::shared_ptr<CommonOptions> add_common(CLI::App& command);
+/// `dtypes`: what --dtype may be.
+std::shared_ptr<CommonOptions> add_common(
+    CLI::App& command, const std::vector<std::string>& dtypes = {"float32", "bfloat16", "auto"});
 
 // One registrar per subcommand, each defined in its own cmd_<name>.cpp.
 void add_adapters(CLI::App& app, const Streams& streams);

@@ -9,7 +9,8 @@
 
 namespace errata::cli {
 
-std::shared_ptr<CommonOptions> add_common(CLI::App& command) {
+std::shared_ptr<CommonOptions> add_common(
+    CLI::App& command, const std::vector<std::string>& dtypes) {
   auto options = std::make_shared<CommonOptions>();
   const std::string group = "Common";
   command.add_flag("--json", options->json, "One JSON document on stdout")->group(group);
@@ -18,7 +19,7 @@ std::shared_ptr<CommonOptions> add_common(CLI::App& command) {
       ->group(group);
   command
       .add_option("--dtype", options->dtype, "Of weights and activations; auto: what is fast here")
-      ->check(CLI::IsMember({"float32", "bfloat16", "auto"}))
+      ->check(CLI::IsMember(dtypes))
       ->capture_default_str()
       ->group(group);
   command.add_option("--threads", options->threads, "0: one per core")

@@ -4,8 +4,11 @@
 #include "cli/editor_flags.h"
 #include "cli/question_options.h"
 
+#include <nlohmann/json_fwd.hpp>
+
 #include <cstdint>
 #include <string>
+#include <vector>
 
 namespace errata::cli {
 
@@ -14,8 +17,10 @@ struct EditBatchOptions {
   std::string store;
   std::string from;
   std::string to;
-  std::string set;     ///< of the store, instead of days
-  std::string edits;   ///< JSON lines, instead of a store
+  std::string set;                  ///< of the store, instead of days
+  std::string edits;                ///< JSON lines, instead of a store
+  std::vector<std::string> without; ///< ids of edits that are not made
+  std::string run;                  ///< --without: the run to make anew; empty: the last that fits
   std::string batches; ///< once, yearly, monthly: one after the other; empty: all together
   std::string out;
   std::string augment; ///< empty: all with a store, none otherwise
@@ -38,6 +43,8 @@ struct EditBatchOptions {
 
 /// Everything that edit-batch can be told, but for what all commands have.
 void add_edit_batch_options(CLI::App& command, EditBatchOptions& options);
+/// The same from an object of long option names and values, with all checks of the command line.
+EditBatchOptions parse_edit_batch_options(const nlohmann::json& options, const std::string& where);
 
 /// Plans, answers with the untouched model, trains, saves the adapter, answers again and writes the
 /// run directory (docs/formats/run.md). Prints the result to `streams.out`.

@@ -65,17 +65,56 @@ editing::AugmentOptions resolve_augment(const EditBatchOptions& options) {
   return augment;
 }
 
+// Tells what else came with a left-out value: its own facts are edits of their own.
+void name_followers(
+    const EditSetup& setup,
+    const std::vector<datasets::Edit>& edits,
+    const std::vector<std::string>& left_out) {
+  const std::vector<datasets::Edit> written = setup.left_out.rest(edits);
+  for (const datasets::Edit& edit : edits) {
+    if (!edit.new_object ||
+        std::find(left_out.begin(), left_out.end(), edit.id) == left_out.end()) {
+      continue;
+    }
+    for (const datasets::Edit& other : written) {
+      if (other.subject == *edit.new_object) {
+        log(LogLevel::kInfo,
+            concat(
+                "still written: ",
+                other.id,
+                ", ",
+                other.relation,
+                " of ",
+                other.subject,
+                "; it can be left out as well"));
+      }
+    }
+  }
+}
+
+void leave_out(
+    const EditBatchOptions& options, const Date& from, const Date& to, EditSetup& setup) {
+  if (options.without.empty()) {
+    return;
+  }
+  const std::vector<datasets::Edit> edits = setup.store->diff(from, to);
+  setup.left_out =
+      editing::LeftOut(setup.knowledge, edits, {options.without.begin(), options.without.end()});
+  setup.left_out.hold_still(setup.knowledge, from);
+  name_followers(setup, edits, options.without);
+}
+
 void plan_from_store(const EditBatchOptions& options, EditSetup& setup) {
   const Date from = parse_date(options.from, "--from");
   const Date to = parse_date(options.to, "--to");
   setup.store = editing::EditStore::open(options.store);
   setup.source_hash = setup.store->content_hash();
   setup.knowledge = editing::load_knowledge(*setup.store);
+  leave_out(options, from, to, setup);
   editing::PlanOptions plan;
   plan.rehearsal_share = options.rehearsal_share;
   plan.fold = options.fold;
-  setup.plan =
-      editing::make_edit_plan(setup.knowledge, from, to, setup.store->diff(from, to), plan);
+  setup.plan = editing::make_edit_plan(setup.knowledge, from, to, setup.difference(from, to), plan);
   if (!options.batches.empty()) {
     setup.batches = editing::batch_spans(setup.knowledge, from, to, options.batches);
     editing::drop_passing_changes(setup.plan, setup.knowledge, setup.batches);
@@ -87,7 +126,7 @@ void plan_from_set(const EditBatchOptions& options, EditSetup& setup) {
   setup.source_hash = setup.store->content_hash();
   setup.set = options.set;
   setup.knowledge = editing::load_vocabulary(*setup.store);
-  setup.plan = editing::make_set_plan(*setup.store, options.set);
+  setup.plan = editing::make_set_plan(*setup.store, options.set, options.without);
   const auto conflicts = setup.store->set_conflicts(options.set);
   if (!conflicts.empty()) {
     log(LogLevel::kWarning,
@@ -207,6 +246,9 @@ nlohmann::ordered_json resolved_options(
     json["fold"] = options.fold;
   }
   json["source_sha256"] = setup.source_hash;
+  if (!options.without.empty()) {
+    json["without"] = options.without;
+  }
   if (!setup.batches.empty()) {
     json["batches"] = options.batches;
   }

@@ -7,6 +7,7 @@
 #include "editing/plan/edit_documents.h"
 #include "editing/plan/edit_plan.h"
 #include "editing/plan/knowledge.h"
+#include "editing/plan/leave_out.h"
 #include "editing/plan/wordings.h"
 #include "editing/store/edit_store.h"
 #include "eval/task.h"
@@ -25,6 +26,7 @@ struct EditSetup {
   std::optional<editing::EditStore> store;
   std::string source_hash; ///< of the store's content or of the edits file
   editing::Knowledge knowledge;
+  editing::LeftOut left_out;               ///< --without; the knowledge is without them already
   editing::EditPlan plan;                  ///< of the whole difference
   std::vector<editing::BatchSpan> batches; ///< --batches: what it is cut into; else empty
   std::unique_ptr<editing::Wordings> wordings;
@@ -32,6 +34,11 @@ struct EditSetup {
   editing::EditorOptions editor;
 
   std::string set; ///< name of the set that the edits are, or empty
+
+  /// The store's difference of two days, but for what is left out.
+  std::vector<datasets::Edit> difference(const Date& from, const Date& to) const {
+    return left_out.rest(store->diff(from, to));
+  }
 
   bool given_outright() const { return !plan.explicit_edits.empty(); }
 };

@@ -12,7 +12,10 @@ std::shared_ptr<ModelOptions> add_model_options(CLI::App& command) {
   command.add_option("--model", options->model, "Model directory in Hugging Face layout")
       ->required();
   command.add_option(
-      "--adapter", options->adapters, "Adapter directory; several are summed (repeatable)");
+      "--adapter",
+      options->adapters,
+      "Adapter: a directory (PEFT, mlx-lm, errata) or a .gguf file; several are summed "
+      "(repeatable)");
   command.add_option(
       "--adapter-weight",
       options->weights,

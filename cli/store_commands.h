@@ -59,6 +59,10 @@ void add_store_files(CLI::App& store, const Streams& streams);   ///< init dump 
 void add_store_import(CLI::App& store, const Streams& streams);  ///< import
 void add_store_export(CLI::App& store, const Streams& streams);  ///< export
 void add_store_facts(CLI::App& store, const Streams& streams);   ///< add retract show as-of
-void add_store_history(CLI::App& store, const Streams& streams); ///< diff log conflicts blame
+void add_store_history(CLI::App& store, const Streams& streams); ///< log conflicts
+void add_store_diff(CLI::App& store, const Streams& streams);
+void add_store_query(CLI::App& store, const Streams& streams);
+void add_store_runs(CLI::App& store, const Streams& streams); ///< runs blame
+void add_store_multihop(CLI::App& store, const Streams& streams);
 
 } // namespace errata::cli

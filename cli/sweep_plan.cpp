@@ -14,15 +14,16 @@ namespace errata::cli {
 namespace {
 
 // Decided by the sweep for every run.
-constexpr std::array<std::string_view, 5> kOfTheSweep = {
-    "out", "seed", "resume", "dry-run", "no-eval"};
+constexpr std::array<std::string_view, 6> kOfTheSweep = {
+    "out", "seed", "resume", "dry-run", "no-eval", "run"};
 // These decide what is asked: a table compares answers to the same questions only.
-constexpr std::array<std::string_view, 12> kOfAllRows = {
+constexpr std::array<std::string_view, 13> kOfAllRows = {
     "model",
     "store",
     "edits",
     "from",
     "to",
+    "without",
     "fold",
     "rehearsal-share",
     "suite",
@@ -219,18 +220,7 @@ EditBatchOptions parse_options(const Json& options, const std::string& where) {
         "' is set by the sweep for each run; remove it",
         option == "seed" ? " and give 'seeds' beside 'rows'" : "");
   }
-  EditBatchOptions parsed;
-  CLI::App command;
-  command.set_help_flag();
-  add_edit_batch_options(command, parsed);
-  std::vector<std::string> arguments = option_arguments(command, options, where);
-  std::reverse(arguments.begin(), arguments.end()); // as CLI11 takes them
-  try {
-    command.parse(std::move(arguments));
-  } catch (const CLI::ParseError& error) {
-    ERRATA_FAIL(ErrorCode::kInvalidArgument, where, ": ", error.what());
-  }
-  return parsed;
+  return parse_edit_batch_options(options, where);
 }
 
 } // namespace

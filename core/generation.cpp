@@ -28,6 +28,9 @@ void check_options(const GenerationOptions& options, const std::vector<Tokens>& 
   require(options.min_p >= 0 && options.min_p <= 1, "min_p must be in [0, 1]");
   require(options.repetition_penalty > 0, "repetition_penalty must be positive");
   require(options.max_batch > 0, "max_batch must be positive");
+  require(
+      options.routing.routes.empty() || options.routing.routes.size() == prompts.size(),
+      "each prompt needs a route");
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     ERRATA_CHECK(!prompts[i].empty(), ErrorCode::kInvalidArgument, "prompt ", i, " has no tokens");
   }
@@ -78,6 +81,12 @@ class Generator {
   KvCache empty_cache(std::int64_t rows) const {
     return {model_->config(), rows, model_->compute_dtype(), model_->device()};
   }
+  std::int64_t route_of(std::size_t prompt) const {
+    return options_.routing.routes.empty() ? 0 : options_.routing.routes[prompt];
+  }
+  bool one_route() const;
+  /// Before a pass of `steps` tokens of each of these prompts.
+  void select_route(const std::vector<std::size_t>& prompts, std::int64_t steps) const;
   void choose_prompts();
   void admit();
   void prefill(std::span<const std::size_t> group);
@@ -106,12 +115,30 @@ class Generator {
   std::int64_t distinct_ = 0;
 };
 
+bool Generator::one_route() const {
+  return std::all_of(waiting_.begin(), waiting_.end(), [&](std::size_t prompt) {
+    return route_of(prompt) == route_of(waiting_.front());
+  });
+}
+
+void Generator::select_route(const std::vector<std::size_t>& prompts, std::int64_t steps) const {
+  if (!options_.routing.select) {
+    return;
+  }
+  std::vector<std::int64_t> routes;
+  for (const std::size_t prompt : prompts) {
+    routes.insert(routes.end(), static_cast<std::size_t>(steps), route_of(prompt));
+  }
+  options_.routing.select(routes);
+}
+
 // Greedy continuations of equal prompts are equal, so only the first of them runs.
 void Generator::choose_prompts() {
-  std::map<Tokens, std::size_t> seen;
+  std::map<std::pair<std::int64_t, Tokens>, std::size_t> seen;
   for (std::size_t i = 0; i < prompts_.size(); ++i) {
-    const bool repeated = options_.temperature == 0 && !seen.emplace(prompts_[i], i).second;
-    copy_of_.push_back(repeated ? seen[prompts_[i]] : i);
+    const std::pair key(route_of(i), prompts_[i]);
+    const bool repeated = options_.temperature == 0 && !seen.emplace(key, i).second;
+    copy_of_.push_back(repeated ? seen[key] : i);
     if (!repeated) {
       waiting_.push_back(i);
     }
@@ -129,8 +156,10 @@ std::vector<Generation> Generator::run() {
   if (options_.max_new_tokens == 0) {
     return results_;
   }
-  shared_ = shared_length(prompts_, waiting_);
+  // What is shared is computed by one adapter.
+  shared_ = one_route() ? shared_length(prompts_, waiting_) : 0;
   if (shared_ > 0) {
+    select_route({waiting_.front()}, shared_);
     const Tokens& any = prompts_[waiting_.front()];
     const std::vector<std::int64_t> ids(any.begin(), any.begin() + shared_);
     model_->hidden_cached(
@@ -179,6 +208,7 @@ void Generator::prefill(std::span<const std::size_t> group) {
     const Tokens& prompt = prompts_[index];
     ids.insert(ids.end(), prompt.begin() + shared_, prompt.end());
   }
+  select_route({group.begin(), group.end()}, static_cast<std::int64_t>(ids.size()) / count);
   KvCache cache = prefix_;
   cache.keep(std::vector<std::int64_t>(group.size(), 0));
   const torch::Tensor hidden = model_->hidden_cached(
@@ -200,11 +230,14 @@ void Generator::prefill(std::span<const std::size_t> group) {
 void Generator::step() {
   std::vector<std::int64_t> ids;
   std::vector<Row*> pointers;
+  std::vector<std::size_t> prompts;
   for (Row& row : rows_) {
+    prompts.push_back(row.prompt);
     const Tokens& tokens = results_[row.prompt].tokens;
     ids.push_back(tokens.empty() ? prompts_[row.prompt].back() : tokens.back());
     pointers.push_back(&row);
   }
+  select_route(prompts, 1);
   const torch::Tensor hidden = model_->hidden_cached(
       torch::tensor(ids, torch::kInt64).to(model_->device()).unsqueeze(1), cache_);
   accept(hidden.select(1, 0), pointers);
@@ -316,7 +349,11 @@ std::vector<Generation> generate(
     const ProgressCallback& progress) {
   const torch::NoGradGuard no_grad;
   check_options(options, prompts);
-  return Generator(model, prompts, options, progress).run();
+  std::vector<Generation> results = Generator(model, prompts, options, progress).run();
+  if (options.routing.select) {
+    options.routing.select({});
+  }
+  return results;
 }
 
 } // namespace errata

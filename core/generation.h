@@ -16,6 +16,14 @@ enum class Finish { kEos, kStop, kLength };
 
 std::string_view to_string(Finish finish) noexcept;
 
+/// Adapters that differ from prompt to prompt of one batch.
+struct Routing {
+  std::vector<std::int64_t> routes; ///< of each prompt; empty: all alike
+  /// Called before each pass with the route of each row that the model is about to see; with an
+  /// empty list afterwards.
+  std::function<void(const std::vector<std::int64_t>& routes_of_rows)> select;
+};
+
 struct GenerationOptions {
   // Changes behaviour.
   std::int64_t max_new_tokens = 64;
@@ -31,6 +39,7 @@ struct GenerationOptions {
   /// Called with the new tokens of a sequence after each one; true ends it (`kStop`). For stop
   /// strings, which need the tokenizer.
   std::function<bool(const Tokens& generated)> should_stop;
+  Routing routing;
 
   // Changes speed only.
   std::int64_t max_batch = 256; ///< sequences in flight

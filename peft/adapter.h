@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/decoder.h"
+#include "core/generation.h"
 #include "core/torch.h"
 
 #include <cstdint>
@@ -161,6 +162,10 @@ class Adapter {
   /// Factor of this adapter's change among several; 1 at first, not saved.
   virtual void set_weight(double weight) = 0;
 
+  /// Limits the adapter to some rows (int64 [n]) of what linear layers see from now on; undefined:
+  /// all. Not for prompts and prefixes (`kUnsupported`), nor while merged.
+  virtual void select_rows(const torch::Tensor& rows) = 0;
+
   /// False for what no weight can hold (prompts, prefixes, bottlenecks): then `merge` and `delta`
   /// are `kUnsupported`, and so is a factor other than 1.
   virtual bool can_merge() const { return true; }
@@ -200,6 +205,11 @@ std::unique_ptr<Adapter> attach_truncated_delta(
     const std::vector<std::pair<std::string, torch::Tensor>>& deltas,
     std::int64_t r);
 
+/// Lets adapters of one model differ from sequence to sequence of a batch (`Routing`): route k is
+/// `adapters[k]` alone, a negative one the base. All adapters must stay enabled, and be on linear
+/// layers (`kUnsupported`).
+Routing route_adapters(std::vector<Adapter*> adapters, std::vector<std::int64_t> routes);
+
 /// Writes adapter_config.json and adapter_model.safetensors; all but DELTA load in PEFT. `metadata`
 /// goes into the safetensors header (`errata.*` keys). Files appear complete or not at all. The
 /// written adapter is read back and compared; a difference is `kInternal` and leaves nothing
@@ -209,9 +219,10 @@ void save_adapter(
     const std::filesystem::path& directory,
     const std::map<std::string, std::string>& metadata = {});
 
-/// Reads and attaches an adapter directory (one of PEFT's types or errata's DELTA). Missing,
-/// unknown or mis-shaped tensors and half pairs are `kCorrupt`; another peft_type or a key that
-/// changes the meaning is `kUnsupported`.
+/// Reads and attaches an adapter: a directory of PEFT (one of its types), errata (DELTA,
+/// BOTTLENECK) or mlx-lm, or a GGUF file or a directory with nothing but one. Missing, unknown or
+/// mis-shaped tensors and half pairs are `kCorrupt`; another peft_type or a key that changes the
+/// meaning is `kUnsupported`.
 std::unique_ptr<Adapter> load_adapter(Decoder& model, const std::filesystem::path& directory);
 
 } // namespace errata::peft

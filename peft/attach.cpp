@@ -3,10 +3,10 @@
 #include "peft/adapter_types.h"
 #include "peft/attached_adapter.h"
 #include "peft/lora.h"
+#include "peft/lora_pairs.h"
 #include "peft/targets.h"
 
 #include <algorithm>
-#include <map>
 
 namespace errata::peft {
 namespace {
@@ -92,50 +92,17 @@ LowRank best_factors(const torch::Tensor& change, std::int64_t rank) {
       (u.slice(1, 0, kept) * root).contiguous()};
 }
 
-std::unique_ptr<Adapter> attach_factors(
-    Decoder& model, const std::vector<std::pair<std::string, LowRank>>& factors) {
-  AdapterConfig config;
-  std::map<std::int64_t, std::int64_t> modules_of; // of each rank
-  for (const auto& [module, pair] : factors) {
-    ++modules_of[pair.a.size(0)];
-    config.target_modules.push_back(module);
-  }
-  config.r =
-      std::max_element(modules_of.begin(), modules_of.end(), [](const auto& x, const auto& y) {
-        return x.second < y.second;
-      })->first;
-  config.lora_alpha = static_cast<double>(config.r);
-  config.fan_in_fan_out = !model->transposed_in_files().empty();
-  std::vector<AttachedAdapter::Part> parts;
-  for (const auto& [module, pair] : factors) {
-    const std::int64_t rank = pair.a.size(0);
-    if (rank != config.r) {
-      config.rank_pattern.emplace_back(module, rank);
-      config.alpha_pattern.emplace_back(module, static_cast<double>(rank));
-    }
-    parts.push_back(
-        {module,
-         find_linear(model, module),
-         std::make_shared<LoraAttachment>(
-             LowRank{
-                 pair.a.detach().clone().requires_grad_(true),
-                 pair.b.detach().clone().requires_grad_(true)},
-             /*scale=*/1.0,
-             /*dropout=*/0.0)});
-  }
-  return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts));
-}
-
 std::unique_ptr<Adapter> attach_truncated_delta(
     Decoder& model, const NamedTensors& deltas, std::int64_t r) {
   ERRATA_CHECK(
       r >= 1, ErrorCode::kInvalidArgument, "rank of a truncated delta is ", r, "; expected >= 1");
   const torch::NoGradGuard no_grad;
-  std::vector<std::pair<std::string, LowRank>> factors;
+  std::vector<LoraPair> pairs;
   for (const auto& part : order_deltas(model, deltas)) {
-    factors.emplace_back(part.module, best_factors(part.attachment->delta(), r));
+    const LowRank best = best_factors(part.attachment->delta(), r);
+    pairs.push_back({part.module, best.a, best.b});
   }
-  return attach_factors(model, factors);
+  return attach_lora_pairs(model, pairs);
 }
 
 } // namespace errata::peft

@@ -94,6 +94,17 @@ void AttachedAdapter::set_weight(double weight) {
   rewrite_if_merged();
 }
 
+void AttachedAdapter::select_rows(const torch::Tensor& rows) {
+  ERRATA_CHECK(
+      !merged_ || !rows.defined(),
+      ErrorCode::kInternal,
+      "a merged adapter is in all rows; unmerge it first");
+  for (Part& part : parts_) {
+    part.attachment->rows =
+        rows.defined() ? rows.to(part.linear->weight.device()) : torch::Tensor();
+  }
+}
+
 void AttachedAdapter::merge() {
   if (merged_) {
     return;

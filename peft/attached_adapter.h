@@ -35,6 +35,7 @@ class AttachedAdapter final : public Adapter {
   void set_enabled(bool enabled) override;
   bool enabled() const override { return enabled_; }
   void set_weight(double weight) override;
+  void select_rows(const torch::Tensor& rows) override;
   void merge() override;
   void unmerge() override;
   bool merged() const override { return merged_; }

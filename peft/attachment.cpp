@@ -27,11 +27,19 @@ torch::Tensor merged_value(
 } // namespace
 
 torch::Tensor Attachment::prepare(const torch::Tensor& x) {
-  return active() ? input(x) : x;
+  if (!active()) {
+    return x;
+  }
+  return rows.defined() ? x.index_copy(0, rows, input(x.index_select(0, rows))) : input(x);
 }
 
 torch::Tensor Attachment::apply(const torch::Tensor& x, const torch::Tensor& y) {
-  return active() ? branch(x, y) : y;
+  if (!active()) {
+    return y;
+  }
+  return rows.defined()
+             ? y.index_copy(0, rows, branch(x.index_select(0, rows), y.index_select(0, rows)))
+             : branch(x, y);
 }
 
 torch::Tensor Attachment::delta() const {

@@ -41,6 +41,8 @@ class Attachment : public LinearAttachment {
   bool enabled = true;
   double weight = 1.0;
   std::shared_ptr<KeptWeight> kept; ///< set while merged
+  /// Rows [n] of what comes that the adapter is for, int64; undefined: all.
+  torch::Tensor rows;
 
  protected:
   /// What the linear is to see instead of `x`.
@@ -52,7 +54,10 @@ class Attachment : public LinearAttachment {
   virtual torch::Tensor bias_change() const { return {}; }
 
  private:
-  bool active() const { return enabled && kept == nullptr && weight != 0.0; }
+  bool active() const {
+    const bool here = !rows.defined() || rows.size(0) > 0;
+    return enabled && here && kept == nullptr && weight != 0.0;
+  }
 };
 
 /// An attachment that looks at the weight and bias which it adapts.

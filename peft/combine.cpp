@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "peft/adapter_types.h"
 #include "peft/lora.h"
+#include "peft/lora_pairs.h"
 
 #include <algorithm>
 #include <cmath>
@@ -22,50 +23,42 @@ bool touches(const Adapter& adapter, const std::string& module) {
   return std::find(modules.begin(), modules.end(), module) != modules.end();
 }
 
-// Factors and scale of a plain LoRA.
-class Factors {
- public:
-  explicit Factors(const Adapter& adapter) : config_(adapter.file_config()) {
-    ERRATA_CHECK(
-        config_.peft_type == "LORA" && !config_.use_dora,
-        ErrorCode::kUnsupported,
-        "this combination works on A and B of LoRAs; one of the adapters is ",
-        config_.use_dora ? "DoRA" : config_.peft_type,
-        ": use svd or another one that ends in _svd");
-    for (auto& [name, tensor] : adapter.file_tensors()) {
-      tensors_[name] = tensor.detach();
-    }
+// The pairs of a plain LoRA by module.
+using Pairs = std::map<std::string, LoraPair>;
+
+Pairs pairs_of(const Adapter& adapter) {
+  const AdapterConfig config = adapter.file_config();
+  ERRATA_CHECK(
+      config.peft_type == "LORA" && !config.use_dora,
+      ErrorCode::kUnsupported,
+      "this combination works on A and B of LoRAs; one of the adapters is ",
+      config.use_dora ? "DoRA" : config.peft_type,
+      ": use svd or another one that ends in _svd");
+  Pairs pairs;
+  for (LoraPair& pair : lora_pairs(adapter, "this combination")) {
+    pairs[pair.module] = std::move(pair);
   }
+  return pairs;
+}
 
-  LowRank of(const std::string& module) const {
-    return {tensors_.at(module + ".lora_A.weight"), tensors_.at(module + ".lora_B.weight")};
-  }
-  double scale(const std::string& module) const { return module_scale(config_, module); }
+using AllPairs = std::map<const Adapter*, Pairs>;
 
- private:
-  AdapterConfig config_;
-  std::map<std::string, torch::Tensor> tensors_;
-};
-
-LowRank stacked(
-    const std::string& module,
-    const std::vector<Contribution>& parts,
-    const std::map<const Adapter*, Factors>& factors) {
+LoraPair stacked(
+    const std::string& module, const std::vector<Contribution>& parts, const AllPairs& loras) {
   std::vector<torch::Tensor> rows;
   std::vector<torch::Tensor> columns;
   for (const Contribution& part : parts) {
-    const Factors& lora = factors.at(part.adapter);
-    const LowRank pair = lora.of(module);
-    rows.push_back(pair.a * (part.weight * lora.scale(module)));
+    const LoraPair& pair = loras.at(part.adapter).at(module);
+    rows.push_back(pair.a * (part.weight * pair.scale));
     columns.push_back(pair.b);
   }
-  return {torch::cat(rows), torch::cat(columns, 1)};
+  return {module, torch::cat(rows), torch::cat(columns, 1)};
 }
 
-LowRank merged_factors(
+LoraPair merged_factors(
     const std::string& module,
     const std::vector<Contribution>& parts,
-    const std::map<const Adapter*, Factors>& factors,
+    const AllPairs& loras,
     const MergeOptions& merge,
     torch::Generator& generator) {
   std::vector<torch::Tensor> rows;
@@ -73,19 +66,18 @@ LowRank merged_factors(
   std::vector<double> row_weights;
   std::vector<double> column_weights;
   for (const Contribution& part : parts) {
-    const Factors& lora = factors.at(part.adapter);
-    const LowRank pair = lora.of(module);
+    const LoraPair& pair = loras.at(part.adapter).at(module);
     ERRATA_CHECK(
-        rows.empty() || pair.a.size(0) == rows.front().size(0),
+        rows.empty() || pair.rank() == rows.front().size(0),
         ErrorCode::kInvalidArgument,
         "ranks ",
         rows.front().size(0),
         " and ",
-        pair.a.size(0),
+        pair.rank(),
         " on ",
         module,
         "; this combination needs one rank: use cat or svd");
-    const double whole = part.weight * lora.scale(module);
+    const double whole = part.weight * pair.scale;
     const double root = std::sqrt(std::abs(whole));
     rows.push_back(pair.a);
     columns.push_back(pair.b);
@@ -93,6 +85,7 @@ LowRank merged_factors(
     column_weights.push_back(root);
   }
   return {
+      module,
       merge_changes(rows, row_weights, merge, generator),
       merge_changes(columns, column_weights, merge, generator)};
 }
@@ -206,17 +199,17 @@ std::unique_ptr<Adapter> combine_adapters(
   const torch::NoGradGuard no_grad;
   check_combine(adapters, options);
   const Combination& chosen = combination(options.combination);
-  std::map<const Adapter*, Factors> factors;
+  AllPairs loras;
   if (chosen.of != Combination::Of::kChanges) {
     for (const Adapter* adapter : adapters) {
-      factors.emplace(adapter, Factors(*adapter));
+      loras.emplace(adapter, pairs_of(*adapter));
     }
   }
   torch::Generator generator = at::detail::createCPUGenerator(options.seed);
   const MergeOptions merge{chosen.rule, options.density, options.count_signs};
   const bool again = chosen.of == Combination::Of::kChanges;
   const std::int64_t rank = options.rank > 0 || !again ? options.rank : largest_rank(adapters);
-  std::vector<std::pair<std::string, LowRank>> combined;
+  std::vector<LoraPair> combined;
   for (const auto& [module, linear] : model->linears()) {
     std::vector<Contribution> parts;
     for (std::size_t i = 0; i < adapters.size(); ++i) {
@@ -228,15 +221,15 @@ std::unique_ptr<Adapter> combine_adapters(
       continue;
     }
     if (chosen.of == Combination::Of::kStack) {
-      combined.emplace_back(module, stacked(module, parts, factors));
+      combined.push_back(stacked(module, parts, loras));
     } else if (chosen.of == Combination::Of::kFactors) {
-      combined.emplace_back(module, merged_factors(module, parts, factors, merge, generator));
+      combined.push_back(merged_factors(module, parts, loras, merge, generator));
     } else {
-      combined.emplace_back(
-          module, best_factors(merged_change(module, parts, merge, generator), rank));
+      const LowRank best = best_factors(merged_change(module, parts, merge, generator), rank);
+      combined.push_back({module, best.a, best.b});
     }
   }
-  return attach_factors(model, combined);
+  return attach_lora_pairs(model, combined);
 }
 
 std::vector<ModuleDifference> compare_adapters(

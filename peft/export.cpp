@@ -6,59 +6,22 @@
 #include "core/base/json.h"
 #include "core/device.h"
 #include "core/model.h"
-#include "core/safetensors.h"
 #include "core/version.h"
 #include "peft/adapter.h"
-#include "peft/adapter_config.h"
+#include "peft/adapter_source.h"
 #include "peft/adapter_types.h"
+#include "peft/export_check.h"
 #include "peft/export_target.h"
 #include "peft/merged_weights.h"
 #include "peft/probe.h"
 #include "peft/staged_directory.h"
-
-#include <algorithm>
-#include <cmath>
-#include <map>
 
 namespace errata::peft {
 namespace {
 
 namespace fs = std::filesystem;
 
-// Stated in docs/formats/merged.md: float32 sums differ in their order only.
-constexpr double kTolerance = 1e-4;
-
 using Adapters = std::vector<std::unique_ptr<Adapter>>;
-
-// Always float32: the check is to see the rounding of the weights, not that of the activations.
-Model load_for_check(const fs::path& directory, const ExportOptions& options, bool hash) {
-  LoadOptions load;
-  load.device = options.device;
-  load.dtype = torch::kFloat32;
-  load.hash = hash;
-  return load_model(directory, load);
-}
-
-double largest_difference(const torch::Tensor& before, const torch::Tensor& after) {
-  return (before - after).abs().max().item<double>();
-}
-
-// Adds what `after` differs from `before` to the check, and fails when it is too much.
-void compare(const torch::Tensor& before, const torch::Tensor& after, SelfCheck& check) {
-  const double difference = largest_difference(before, after);
-  check.positions = before.numel();
-  check.tolerance = kTolerance;
-  check.max_difference = std::max(check.max_difference, difference);
-  // Not "greater": a difference that is not a number must not pass.
-  ERRATA_CHECK(
-      difference <= kTolerance,
-      ErrorCode::kInternal,
-      "self-check: log-probabilities of the export differ from the adapted model's by up to ",
-      difference,
-      ", more than ",
-      kTolerance,
-      "; nothing was written");
-}
 
 void require_mergeable(const Adapter& adapter, const fs::path& path) {
   ERRATA_CHECK(
@@ -100,17 +63,6 @@ void round_in_memory(Model& model, std::optional<torch::Dtype> dtype) {
   }
 }
 
-std::vector<ExportedFile> list_files(const fs::path& directory) {
-  std::vector<ExportedFile> files;
-  for (const auto& entry : fs::directory_iterator(directory)) {
-    files.push_back(
-        {entry.path().filename().string(), entry.file_size(), sha256_file(entry.path())});
-  }
-  std::sort(
-      files.begin(), files.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return files;
-}
-
 // config.json names the dtype in one of two dialects.
 void set_config_dtype(const fs::path& path, torch::Dtype dtype) {
   OrderedJson config = OrderedJson::parse(read_file(path));
@@ -125,19 +77,14 @@ void set_config_dtype(const fs::path& path, torch::Dtype dtype) {
   write_json(path, config);
 }
 
-// What errata wrote into the header of an adapter's tensors.
-std::map<std::string, std::string> own_metadata(const fs::path& adapter) {
-  const SafetensorsFile file(adapter / kTensorFile);
-  std::map<std::string, std::string> metadata = file.metadata();
-  std::erase_if(metadata, [](const auto& entry) { return !entry.first.starts_with("errata."); });
-  return metadata;
-}
-
-OrderedJson adapter_provenance(const fs::path& directory) {
+OrderedJson adapter_provenance(const fs::path& adapter) {
+  const AdapterSource source = find_adapter(adapter);
   OrderedJson entry;
-  entry["sha256"] = sha256_file(directory / kTensorFile);
-  entry["config_sha256"] = sha256_file(directory / kConfigFile);
-  for (const auto& [key, value] : own_metadata(directory)) {
+  entry["sha256"] = sha256_file(source.tensors);
+  if (!source.config.empty()) {
+    entry["config_sha256"] = sha256_file(source.config);
+  }
+  for (const auto& [key, value] : adapter_metadata(source)) {
     entry[key] = value;
   }
   return entry;
@@ -174,29 +121,6 @@ OrderedJson provenance(
   return json;
 }
 
-std::vector<fs::path> inputs_of(const fs::path& model, const std::vector<fs::path>& adapters) {
-  std::vector<fs::path> inputs = adapters;
-  inputs.push_back(model);
-  return inputs;
-}
-
-// Replaces a DELTA adapter by its best LoRA; the share of the change that is lost.
-double truncate(Decoder& model, std::unique_ptr<Adapter>& adapter, std::int64_t rank) {
-  std::vector<std::pair<std::string, torch::Tensor>> deltas;
-  double whole = 0;
-  for (const std::string& module : adapter->modules()) {
-    deltas.emplace_back(module, adapter->delta(module));
-    whole += deltas.back().second.square().sum().item<double>();
-  }
-  adapter.reset();
-  adapter = attach_truncated_delta(model, deltas, rank);
-  double lost = 0;
-  for (const auto& [module, delta] : deltas) {
-    lost += (adapter->delta(module) - delta).square().sum().item<double>();
-  }
-  return whole > 0 ? std::sqrt(lost / whole) : 0.0;
-}
-
 } // namespace
 
 ExportResult export_merged(
@@ -204,8 +128,10 @@ ExportResult export_merged(
     const std::vector<fs::path>& adapters,
     const fs::path& out,
     const ExportOptions& options) {
+  std::vector<fs::path> inputs = adapters;
+  inputs.push_back(model_directory);
   ERRATA_CHECK(!adapters.empty(), ErrorCode::kInvalidArgument, "no adapter to merge is given");
-  check_export_target(out, inputs_of(model_directory, adapters), options.force);
+  check_export_target(out, inputs, options.force);
   ExportResult result;
   std::vector<std::vector<std::int32_t>> probes;
   torch::Tensor expected;
@@ -213,7 +139,7 @@ ExportResult export_merged(
   StagedDirectory staged(out);
   {
     // Gone before the merged model is loaded: never two models in memory.
-    Model model = load_for_check(model_directory, options, /*hash=*/true);
+    Model model = load_for_check(model_directory, options.device, /*hash=*/true);
     Adapters attached;
     for (const fs::path& adapter : adapters) {
       attached.push_back(load_adapter(model.decoder, adapter));
@@ -247,44 +173,12 @@ ExportResult export_merged(
     set_config_dtype(staged.path() / "config.json", *options.dtype);
   }
   {
-    Model merged = load_for_check(staged.path(), options, /*hash=*/false);
+    Model merged = load_for_check(staged.path(), options.device, /*hash=*/false);
     compare(expected, probe_log_probabilities(merged.decoder, probes), result.self_check);
   }
   result.files = list_files(staged.path());
   write_json(
       staged.path() / "errata.json", provenance(base_hash, adapters, options.weights, result));
-  result.files = list_files(staged.path());
-  staged.commit_replacing();
-  return result;
-}
-
-ExportResult export_peft(
-    const fs::path& model_directory,
-    const fs::path& adapter,
-    const fs::path& out,
-    const ExportOptions& options) {
-  check_export_target(out, {model_directory, adapter}, options.force);
-  ExportResult result;
-  Model model = load_for_check(model_directory, options, /*hash=*/false);
-  std::unique_ptr<Adapter> attached = load_adapter(model.decoder, adapter);
-  if (attached->config().peft_type == "DELTA") {
-    ERRATA_CHECK(
-        options.rank.has_value(),
-        ErrorCode::kUnsupported,
-        adapter.string(),
-        " is an exact weight difference, which PEFT cannot hold; give --rank to truncate it to a "
-        "LoRA, or use --to merged");
-    result.truncation_error = truncate(model.decoder, attached, *options.rank);
-  }
-  const auto probes = probe_sequences(model);
-  const torch::Tensor expected = probe_log_probabilities(model.decoder, probes);
-  result.modules = static_cast<std::int64_t>(attached->modules().size());
-
-  StagedDirectory staged(out);
-  save_adapter(*attached, staged.path(), own_metadata(adapter));
-  attached.reset();
-  attached = load_adapter(model.decoder, staged.path());
-  compare(expected, probe_log_probabilities(model.decoder, probes), result.self_check);
   result.files = list_files(staged.path());
   staged.commit_replacing();
   return result;

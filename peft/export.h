@@ -12,10 +12,10 @@
 namespace errata::peft {
 
 struct ExportOptions {
-  /// Of the merged weights; without it every tensor keeps the base's.
+  /// Of the values written; without it merged tensors keep the base's, adapters are float32.
   std::optional<torch::Dtype> dtype;
   std::uint64_t shard_bytes = 5'000'000'000;
-  /// Truncates DELTA adapters to this rank, so that PEFT can load them (`export_peft` only).
+  /// Truncates DELTA adapters to this rank, so that programs which know LoRA can load them.
   std::optional<std::int64_t> rank;
   std::vector<double> weights; ///< one an adapter (`export_merged` only); empty: 1
   /// Replaces an earlier export at `out`.
@@ -61,9 +61,27 @@ ExportResult export_merged(
     const std::filesystem::path& out,
     const ExportOptions& options = {});
 
-/// Writes one adapter as a PEFT directory, checked like a merged export. A DELTA adapter is
-/// `kUnsupported` unless `rank` is set.
+// One adapter for another program, each checked like a merged export. A DELTA adapter is
+// `kUnsupported` unless `rank` is set; so is whatever the format cannot hold, with the way out.
+
+/// A PEFT directory, float32 (docs/formats/adapter.md).
 ExportResult export_peft(
+    const std::filesystem::path& model_directory,
+    const std::filesystem::path& adapter,
+    const std::filesystem::path& out,
+    const ExportOptions& options = {});
+
+/// One GGUF file for llama.cpp (docs/formats/gguf.md), float32 unless `dtype` is set: `out` itself
+/// when it ends in .gguf, else the only file of the directory `out`, named by llama.cpp's
+/// convention.
+ExportResult export_gguf(
+    const std::filesystem::path& model_directory,
+    const std::filesystem::path& adapter,
+    const std::filesystem::path& out,
+    const ExportOptions& options = {});
+
+/// A directory for mlx-lm (docs/formats/mlx.md), float32 unless `dtype` is set.
+ExportResult export_mlx(
     const std::filesystem::path& model_directory,
     const std::filesystem::path& adapter,
     const std::filesystem::path& out,

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "peft/adapter_config.h"
+#include "peft/gguf_adapter.h"
 
 #include <algorithm>
 #include <array>
@@ -37,20 +38,56 @@ fs::path resolved(const fs::path& path) {
   return full.has_filename() ? full : full.parent_path();
 }
 
-} // namespace
-
-void check_export_target(const fs::path& out, const std::vector<fs::path>& inputs, bool force) {
-  ERRATA_CHECK(!out.empty(), ErrorCode::kInvalidArgument, "no output directory is given");
+void check_inputs_apart(const fs::path& out, const std::vector<fs::path>& inputs) {
   for (const fs::path& input : inputs) {
     ERRATA_CHECK(
         !contains(resolved(out), resolved(input)),
         ErrorCode::kInvalidArgument,
-        "output directory ",
+        "output ",
         out.string(),
         " holds the input ",
         input.string(),
         "; choose another --out");
   }
+}
+
+// What an export leaves: errata.json beside merged weights, an adapter's config, or one GGUF file.
+bool holds_export(const fs::path& out) {
+  if (fs::exists(out / "errata.json") || fs::exists(out / kConfigFile)) {
+    return true;
+  }
+  std::vector<fs::path> files;
+  for (const auto& entry : fs::directory_iterator(out)) {
+    files.push_back(entry.path());
+  }
+  return files.size() == 1 && is_gguf_adapter(files.front());
+}
+
+} // namespace
+
+void check_export_file(const fs::path& out, const std::vector<fs::path>& inputs, bool force) {
+  check_inputs_apart(out, inputs);
+  if (!fs::exists(out)) {
+    return;
+  }
+  require_file(out, "output file");
+  ERRATA_CHECK(
+      force,
+      ErrorCode::kInvalidArgument,
+      "output file ",
+      out.string(),
+      " exists; choose another --out, or --force to replace an earlier export");
+  ERRATA_CHECK(
+      is_gguf_adapter(out),
+      ErrorCode::kInvalidArgument,
+      "output file ",
+      out.string(),
+      " is no GGUF adapter, so --force does not replace it; choose another --out");
+}
+
+void check_export_target(const fs::path& out, const std::vector<fs::path>& inputs, bool force) {
+  ERRATA_CHECK(!out.empty(), ErrorCode::kInvalidArgument, "no output directory is given");
+  check_inputs_apart(out, inputs);
   if (!fs::exists(out)) {
     return;
   }
@@ -65,7 +102,7 @@ void check_export_target(const fs::path& out, const std::vector<fs::path>& input
       out.string(),
       " is not empty; choose another --out, or --force to replace an earlier export");
   ERRATA_CHECK(
-      fs::exists(out / "errata.json") || fs::exists(out / kConfigFile),
+      holds_export(out),
       ErrorCode::kInvalidArgument,
       "output directory ",
       out.string(),

@@ -1,9 +1,12 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "peft/adapter_config.h"
+#include "peft/adapter_source.h"
 #include "peft/adapter_tensors.h"
 #include "peft/adapter_types.h"
 #include "peft/attached_adapter.h"
+#include "peft/gguf_adapter.h"
+#include "peft/mlx_adapter.h"
 #include "peft/targets.h"
 
 #include <cmath>
@@ -235,6 +238,11 @@ void require_adapter_files(const fs::path& directory) {
 } // namespace
 
 std::unique_ptr<Adapter> load_adapter(Decoder& model, const fs::path& directory) {
+  if (const AdapterSource source = find_adapter(directory);
+      source.kind != AdapterKind::kDirectory) {
+    return source.kind == AdapterKind::kGguf ? load_gguf_adapter(model, source.tensors)
+                                             : load_mlx_adapter(model, directory);
+  }
   require_adapter_files(directory);
   const AdapterConfig config = read_adapter_config(directory / kConfigFile);
   const fs::path path = directory / kTensorFile;

@@ -4,9 +4,7 @@
 #include "peft/attachment.h"
 
 #include <cstdint>
-#include <memory>
 #include <string>
-#include <utility>
 #include <vector>
 
 namespace errata::peft {
@@ -22,11 +20,6 @@ struct LowRank {
 
 /// The best approximation of a change [out, in] by factors of a rank (or of the change's own).
 LowRank best_factors(const torch::Tensor& change, std::int64_t rank);
-
-/// Attaches `B A` (scale 1) to each module, in model order. The rank in the config is that of most
-/// modules.
-std::unique_ptr<Adapter> attach_factors(
-    Decoder& model, const std::vector<std::pair<std::string, LowRank>>& factors);
 
 /// `y + weight * scale * (x A^T) B^T`; LoRA and rsLoRA differ in `scale` only. With `start`
 /// (PiSSA, OLoRA) the adapter's change is counted from that pair, so that the base need not be

@@ -87,4 +87,9 @@ void StagedDirectory::commit_into(const std::string& key_file) {
   rename_to(staging_ / key_file, target_ / key_file);
 }
 
+void StagedDirectory::commit_file(const std::string& name, const fs::path& target) {
+  rename_to(staging_ / name, target);
+  created_parents_.clear();
+}
+
 } // namespace errata::peft

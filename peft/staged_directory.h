@@ -24,6 +24,8 @@ class StagedDirectory {
   /// Puts the directory in its place; in an older one there, files are replaced and others stay.
   /// `key_file` is what makes the directory valid: it goes first and comes back last.
   void commit_into(const std::string& key_file);
+  /// Puts the file `name` alone into the place `target`, over an older one.
+  void commit_file(const std::string& name, const std::filesystem::path& target);
 
  private:
   std::filesystem::path target_;

@@ -13,6 +13,14 @@ void UnmergeableAdapter::set_weight(double weight) {
       " has no factor; expected 1");
 }
 
+void UnmergeableAdapter::select_rows(const torch::Tensor& rows) {
+  ERRATA_CHECK(
+      !rows.defined(),
+      ErrorCode::kUnsupported,
+      adapter_type(config_).name,
+      " is for whole batches; run its prompts apart");
+}
+
 void UnmergeableAdapter::fail_to_merge() const {
   ERRATA_FAIL(
       ErrorCode::kUnsupported,

@@ -19,6 +19,7 @@ class UnmergeableAdapter : public Adapter {
   void set_enabled(bool enabled) override { *enabled_ = enabled; }
   bool enabled() const override { return *enabled_; }
   void set_weight(double weight) override;
+  void select_rows(const torch::Tensor& rows) override;
   bool can_merge() const override { return false; }
   void merge() override;
   void unmerge() override {}

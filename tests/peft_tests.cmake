@@ -4,9 +4,13 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/attach_test.cpp
   peft/combine_test.cpp
   peft/export_test.cpp
+  peft/gguf_adapter_test.cpp
+  peft/gguf_file_test.cpp
   peft/gpt2_test.cpp
   peft/lora_function_test.cpp
+  peft/mlx_adapter_test.cpp
   peft/prompts_test.cpp
+  peft/routing_test.cpp
   peft/save_load_test.cpp
   peft/select_test.cpp)
 

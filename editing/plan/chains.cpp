@@ -112,11 +112,11 @@ class Walk {
 
 std::vector<Chain> World::chains(const ChainOptions& options) const {
   ERRATA_CHECK(
-      options.max_hops == 2 || options.max_hops == 3,
+      options.max_hops >= 2 && options.max_hops <= 4,
       ErrorCode::kInvalidArgument,
       "longest chain of ",
       options.max_hops,
-      " hops; expected 2 or 3");
+      " hops; expected 2 to 4");
   // Counted first, so that a large store is thinned evenly instead of being cut off.
   std::size_t total = 0;
   Walk(*this, options.max_hops, [&](const Chain&) { ++total; }).run();

@@ -71,7 +71,7 @@ inline constexpr double kDevelopmentShare = 0.0125;
 std::string fact_identity(const Knowledge& knowledge, const datasets::Hop& hop);
 
 struct ChainOptions {
-  int max_hops = 3;                        ///< 2 or 3
+  int max_hops = 3;                        ///< 2 to 4
   std::unordered_set<std::string> without; ///< keys (`chain_key`) to leave out
   /// Also leaves out the development split of this share; 0 keeps it.
   double development_share = 0;
@@ -109,7 +109,7 @@ class World {
   /// Unique inverse look-ups of relations that have an `inverse_noun`, without those whose answer
   /// can be read in the question.
   std::vector<datasets::Hop> inverse_facts() const;
-  /// Chains of two and three hops without a repeated entity. The first hop is a unique inverse
+  /// Chains of two to `max_hops` hops without a repeated entity. The first hop is a unique inverse
   /// look-up or a relation whose object has facts of its own; the others are forward. Every hop
   /// can be put into words: a `step` for each, a `noun` for all but the last, which needs a
   /// question.

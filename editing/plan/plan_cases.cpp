@@ -14,14 +14,6 @@ namespace {
 
 constexpr std::size_t kQuestionsEach = 3;
 
-std::vector<std::string> path_of(const Chain& chain) {
-  std::vector<std::string> path;
-  for (const Hop& hop : chain) {
-    path.push_back(hop.relation);
-  }
-  return path;
-}
-
 /// "first", "middle" or "last": the hop at which the chains part.
 std::string edited_hop(const Chain& chain, const Chain& chain_new) {
   std::size_t at = 0;
@@ -52,8 +44,17 @@ std::vector<std::string> tail(const std::vector<std::string>& answers) {
   return {answers.begin() + 1, answers.end()};
 }
 
-/// Chains, answers and what changed, for a case whose start and path are known.
-MultiHopCase between(
+} // namespace
+
+std::vector<std::string> path_of(const Chain& chain) {
+  std::vector<std::string> path;
+  for (const Hop& hop : chain) {
+    path.push_back(hop.relation);
+  }
+  return path;
+}
+
+MultiHopCase case_between(
     MultiHopCase item,
     const World& before,
     const World& after,
@@ -81,8 +82,6 @@ MultiHopCase between(
   item.chain_new = std::move(chain_new);
   return item;
 }
-
-} // namespace
 
 std::vector<std::string> without_shared(
     const std::vector<std::string>& answers,
@@ -116,7 +115,7 @@ PlannedCases plan_cases(const World& before, const World& after) {
       ++planned.dropped;
       continue;
     }
-    planned.cases.push_back(between(
+    planned.cases.push_back(case_between(
         item,
         before,
         after,
@@ -148,7 +147,7 @@ std::vector<MultiHopCase> development_cases(
     Chain old = before.chain(item.start, path_of(chain)).value_or(Chain());
     std::size_t shared = 0;
     cases.push_back(
-        between(std::move(item), before, after, std::move(old), std::move(chain), shared));
+        case_between(std::move(item), before, after, std::move(old), std::move(chain), shared));
   }
   return cases;
 }

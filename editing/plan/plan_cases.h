@@ -17,6 +17,20 @@ std::vector<std::string> without_shared(
     const std::vector<std::string>& others,
     std::size_t& dropped);
 
+/// The relations that a chain follows, `^-1` included.
+std::vector<std::string> path_of(const Chain& chain);
+
+/// `item` with its chains, answers, `changed` and `edited_hop`; questions and ids stay as they are.
+/// `chain` is empty where there was no answer at the first day. Aliases that old and new answer
+/// share are left out and counted in `shared`.
+datasets::MultiHopCase case_between(
+    datasets::MultiHopCase item,
+    const World& before,
+    const World& after,
+    Chain chain,
+    Chain chain_new,
+    std::size_t& shared);
+
 struct PlannedCases {
   std::vector<datasets::MultiHopCase> cases;
   std::size_t dropped = 0;        ///< no chain at the second day

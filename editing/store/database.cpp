@@ -1,9 +1,13 @@
 #include "editing/store/database.h"
 
 #include "core/base/error.h"
+#include "core/base/interrupt.h"
+#include "core/base/log.h"
 
 #include <sqlite3.h>
 
+#include <algorithm>
+#include <thread>
 #include <utility>
 
 namespace errata::editing {
@@ -38,10 +42,35 @@ Reason reason_of(int sqlite_code) {
   }
 }
 
+// SQLite asks this while another process holds the write lock: 0 gives up, 1 tries again.
+int wait_for_turn(void* context, int tries) {
+  auto& turn = *static_cast<WriterTurn*>(context);
+  const auto now = std::chrono::steady_clock::now();
+  if (tries == 0) {
+    turn.begin = now;
+    turn.told = false;
+  }
+  const auto waited = now - turn.begin;
+  if (waited >= std::chrono::milliseconds(turn.timeout_ms) || interrupted()) {
+    return 0;
+  }
+  if (!turn.told && waited >= std::chrono::seconds(1)) {
+    turn.told = true;
+    log(LogLevel::kInfo,
+        concat(
+            turn.store,
+            ": another process is writing; waiting up to ",
+            turn.timeout_ms / 1000,
+            " s"));
+  }
+  std::this_thread::sleep_for(std::chrono::milliseconds(std::min(1 + tries, 50)));
+  return 1;
+}
+
 } // namespace
 
-Query::Query(Database& database, std::string sql, std::unique_ptr<SQLite::Statement> statement)
-    : database_(&database), sql_(std::move(sql)), statement_(std::move(statement)) {}
+Query::Query(Database& database, IdleStatements& home, std::unique_ptr<SQLite::Statement> statement)
+    : database_(&database), home_(&home), statement_(std::move(statement)) {}
 
 Query::~Query() {
   if (!statement_) {
@@ -50,7 +79,7 @@ Query::~Query() {
   try {
     statement_->tryReset();
     statement_->clearBindings();
-    database_->idle_[sql_].push_back(std::move(statement_));
+    home_->push_back(std::move(statement_));
   } catch (const std::exception&) {
     // A statement that cannot be reset is dropped; its failure was reported when it ran.
   }
@@ -144,27 +173,35 @@ void Query::bind_null(int index) {
   statement_->bind(index);
 }
 
-Database::Database(std::filesystem::path path, int flags, int busy_timeout_ms)
-    : path_(std::move(path)) {
+Database::Database(std::filesystem::path path, int flags, int busy_timeout_ms, bool durable)
+    : path_(std::move(path)), turn_(std::make_unique<WriterTurn>()) {
+  turn_->store = path_.string();
+  turn_->timeout_ms = busy_timeout_ms;
   try {
-    database_ = std::make_unique<SQLite::Database>(path_.string(), flags, busy_timeout_ms);
-    database_->exec("PRAGMA foreign_keys = ON; PRAGMA synchronous = FULL");
+    database_ = std::make_unique<SQLite::Database>(path_.string(), flags);
+    sqlite3_busy_handler(database_->getHandle(), wait_for_turn, turn_.get());
+    database_->exec("PRAGMA foreign_keys = ON");
+    database_->exec(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");
+    // Slots of a large store lie all over the file; the log of a large import is not kept.
+    database_->exec("PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864");
   } catch (const SQLite::Exception& error) {
     fail(error);
   }
 }
 
 Query Database::query(std::string_view sql) {
-  std::string key(sql);
-  auto& idle = idle_[key];
-  if (!idle.empty()) {
-    auto statement = std::move(idle.back());
-    idle.pop_back();
-    return Query(*this, std::move(key), std::move(statement));
+  auto idle = idle_.find(sql);
+  if (idle == idle_.end()) {
+    idle = idle_.emplace(std::string(sql), IdleStatements()).first;
+  }
+  IdleStatements& home = idle->second;
+  if (!home.empty()) {
+    auto statement = std::move(home.back());
+    home.pop_back();
+    return Query(*this, home, std::move(statement));
   }
   try {
-    auto statement = std::make_unique<SQLite::Statement>(*database_, key);
-    return Query(*this, std::move(key), std::move(statement));
+    return Query(*this, home, std::make_unique<SQLite::Statement>(*database_, idle->first));
   } catch (const SQLite::Exception& error) {
     fail(error);
   }
@@ -189,6 +226,10 @@ std::int64_t Database::last_id() const {
 
 std::int64_t Database::changed() const {
   return database_->getChanges();
+}
+
+std::int64_t Database::rows_changed() const {
+  return database_->getTotalChanges();
 }
 
 bool Database::in_transaction() const {

@@ -5,8 +5,10 @@
 #include "core/base/date.h"
 
 #include <SQLiteCpp/SQLiteCpp.h>
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -17,6 +19,17 @@
 namespace errata::editing {
 
 class Database;
+
+/// Lets a map of texts be searched without making a text.
+struct TextHash {
+  using is_transparent = void;
+  std::size_t operator()(std::string_view text) const noexcept {
+    return std::hash<std::string_view>{}(text);
+  }
+};
+
+/// Statements of one SQL text that nobody uses at the moment.
+using IdleStatements = std::vector<std::unique_ptr<SQLite::Statement>>;
 
 /// A prepared statement on loan from its database; goes back to be used again.
 class Query {
@@ -56,7 +69,7 @@ class Query {
 
  private:
   friend class Database;
-  Query(Database& database, std::string sql, std::unique_ptr<SQLite::Statement> statement);
+  Query(Database& database, IdleStatements& home, std::unique_ptr<SQLite::Statement> statement);
 
   void bind_one(int index, std::int64_t value);
   void bind_one(int index, int value) { bind_one(index, static_cast<std::int64_t>(value)); }
@@ -70,15 +83,24 @@ class Query {
   void bind_null(int index);
 
   Database* database_;
-  std::string sql_;
+  IdleStatements* home_;
   std::unique_ptr<SQLite::Statement> statement_;
+};
+
+/// How long a writer waits for another one, and whether it has said so.
+struct WriterTurn {
+  std::string store;
+  int timeout_ms = 0;
+  std::chrono::steady_clock::time_point begin; ///< of the wait in progress
+  bool told = false;
 };
 
 /// An open SQLite file. Every failure is an `errata::Error` that names it.
 class Database {
  public:
   /// `flags` are SQLite's; foreign keys are on and writers wait `busy_timeout_ms` for each other.
-  Database(std::filesystem::path path, int flags, int busy_timeout_ms);
+  /// Without `durable` a commit does not wait for the disk.
+  Database(std::filesystem::path path, int flags, int busy_timeout_ms, bool durable = true);
 
   const std::filesystem::path& path() const noexcept { return path_; }
 
@@ -89,6 +111,8 @@ class Database {
   std::int64_t last_id() const;
   /// Rows that the last statement changed.
   std::int64_t changed() const;
+  /// Rows that this connection has changed so far.
+  std::int64_t rows_changed() const;
 
   bool in_transaction() const;
 
@@ -98,8 +122,9 @@ class Database {
   friend class Query;
 
   std::filesystem::path path_;
+  std::unique_ptr<WriterTurn> turn_; ///< SQLite keeps its address
   std::unique_ptr<SQLite::Database> database_;
-  std::unordered_map<std::string, std::vector<std::unique_ptr<SQLite::Statement>>> idle_;
+  std::unordered_map<std::string, IdleStatements, TextHash, std::equal_to<>> idle_;
 };
 
 /// All reads until the end of its life see one state of the file, whatever others write.

@@ -3,28 +3,21 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "editing/store/schema.h"
+#include "editing/store/store_file.h"
 #include "editing/store/store_state.h"
 #include "editing/store/text_check.h"
 
 #include <algorithm>
 #include <system_error>
+#include <utility>
 
 namespace errata::editing {
-namespace {
-
-void limit_pages(Database& database, std::int64_t pages) {
-  if (pages > 0) {
-    database.integer(concat("PRAGMA max_page_count = ", pages));
-  }
-}
-
-} // namespace
-
 void EditStore::State::begin(std::string_view what, std::string_view why) {
+  require_not_lost();
   ERRATA_CHECK(!writing, ErrorCode::kInternal, "a change of the store is begun inside another one");
   require_name(what, "the action of a change");
   require_text(why, "the note of a change");
-  database.execute("BEGIN IMMEDIATE");
+  database.query("BEGIN IMMEDIATE").run();
   writing = true;
   action = what;
   note = why;
@@ -32,28 +25,49 @@ void EditStore::State::begin(std::string_view what, std::string_view why) {
 }
 
 std::int64_t EditStore::State::commit() {
-  database.execute("COMMIT");
+  bulk.finish(database);
+  database.query("COMMIT").run();
   writing = false;
+  names.clear();
   return std::exchange(change, 0);
 }
 
 void EditStore::State::roll_back() noexcept {
   writing = false;
+  lost = false;
   change = 0;
+  names.clear();
+  bulk.forget();
   try {
-    database.execute("ROLLBACK");
+    if (database.in_transaction()) { // after some failures (a full disk) SQLite has rolled back
+      database.query("ROLLBACK").run();
+    }
   } catch (const std::exception&) {
-    // After some failures (a full disk) SQLite has rolled back by itself.
+    // Nothing was written; the connection ends the transaction when it closes.
   }
+}
+
+void EditStore::State::lose() noexcept {
+  roll_back();
+  lost = true;
+}
+
+void EditStore::State::require_not_lost() const {
+  ERRATA_CHECK(
+      !lost,
+      ErrorCode::kIo,
+      database.path().string(),
+      ": the change was undone by the failure before this; nothing of it was kept, begin it again");
 }
 
 void EditStore::State::undo_step(std::int64_t change_before) noexcept {
   change = change_before;
+  names.clear();
   try {
     database.execute("ROLLBACK TO step; RELEASE step");
   } catch (const std::exception&) {
     // SQLite has ended the whole transaction: what follows must not become a change of its own.
-    roll_back();
+    lose();
   }
 }
 
@@ -79,27 +93,8 @@ EditStore& EditStore::operator=(EditStore&&) noexcept = default;
 EditStore::~EditStore() = default;
 
 EditStore EditStore::create(const std::filesystem::path& path, StoreOptions options) {
-  std::error_code ignored;
-  ERRATA_CHECK(
-      !std::filesystem::exists(std::filesystem::symlink_status(path, ignored)),
-      ErrorCode::kInvalidArgument,
-      path.string(),
-      " exists; expected the name of a new store");
-  const std::filesystem::path folder = path.has_parent_path() ? path.parent_path() : ".";
-  require_directory(folder, "folder for the store");
-  auto state = std::make_unique<State>(
-      path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, std::move(options));
-  limit_pages(state->database, state->options.max_pages);
-  try {
-    initialise_schema(state->database);
-  } catch (...) {
-    state.reset();
-    for (const char* suffix : {"", "-wal", "-shm"}) {
-      std::filesystem::remove(path.string() + suffix, ignored);
-    }
-    throw;
-  }
-  return EditStore(std::move(state));
+  make_store_file(path, options, [](Database& database) { initialise_schema(database); });
+  return open(path, std::move(options));
 }
 
 EditStore EditStore::open(const std::filesystem::path& path, StoreOptions options) {
@@ -125,7 +120,7 @@ EditStore::Change::Change(State& state) : state_(&state) {}
 EditStore::Change::Change(Change&& other) noexcept : state_(std::exchange(other.state_, nullptr)) {}
 
 EditStore::Change::~Change() {
-  if (state_ != nullptr && state_->writing) {
+  if (state_ != nullptr) {
     state_->roll_back();
   }
 }
@@ -135,6 +130,7 @@ std::int64_t EditStore::Change::commit() {
       state_ != nullptr && state_->writing,
       ErrorCode::kInternal,
       "the change is over: it was committed, or a failure has undone it");
+  // A commit that fails (a full disk) leaves the change to the destructor, which undoes it.
   const std::int64_t number = state_->commit();
   state_ = nullptr;
   return number;

@@ -21,6 +21,9 @@ struct StoreOptions {
   int busy_timeout_ms = 15'000;
   /// Largest size of the file in pages of 4 KiB; 0: as the disk allows. Lets tests fill the disk.
   std::int64_t max_pages = 0;
+  /// Whether a commit waits until the disk has it. Without, a power cut may cost the last changes
+  /// or the file; a killed process still costs nothing. For stores that can be made again.
+  bool durable = true;
   /// The current time in UTC, `2026-01-22T08:15:30Z`. Empty: the system's clock.
   std::function<std::string()> clock;
 };
@@ -116,20 +119,33 @@ class EditStore {
   std::vector<datasets::Fact> all_facts() const;
   /// Facts that fit all given parts of the query. Same order.
   std::vector<StoredFact> find(const FactQuery& query) const;
+  /// `find` one after the other: memory does not grow with their number. `visit` may move from the
+  /// fact and must not write to the store.
+  void for_each(const FactQuery& query, const std::function<void(StoredFact&)>& visit) const;
 
   // ---- views
 
-  /// The net changes between two days, by effective day, subject, relation and object. Takes time
-  /// in proportion to the facts that begin or end between them.
+  /// The net changes between two states, by effective day, subject, relation and object. Takes time
+  /// in proportion to the facts that begin or end between the days and the versions recorded
+  /// between the record times.
   ///
   /// A functional slot gives at most one edit (of two values on one day the later start counts), a
   /// many-valued one an injection or removal for each object. `effective` is the start of the new
-  /// value, of a removal the end of the old one. `id` depends on the edit's content alone.
-  /// `kInvalidArgument` when `from` is after `to`.
+  /// value, of a removal the end of the old one where it has ended. `id` depends on the edit's
+  /// content alone. `kInvalidArgument` when a day or record time of `from` is after that of `to`.
+  std::vector<datasets::Edit> diff(const Moment& from, const Moment& to) const;
+  /// Between two days, both as known after change `known`.
   std::vector<datasets::Edit> diff(
       const Date& from, const Date& to, std::optional<std::int64_t> known = std::nullopt) const;
 
-  /// Functional slots with two values at one time.
+  /// What the store learnt between two changes about any day: facts that are new, that were
+  /// withdrawn, and that are recorded otherwise (another end, standing or alias, or in a functional
+  /// slot another object with the same start). By relation, subject, start and object.
+  std::vector<Learnt> learnt(
+      std::int64_t from, std::optional<std::int64_t> to = std::nullopt) const;
+
+  /// Functional slots with two values at one time, with the reason and a way out; by relation,
+  /// subject and start.
   std::vector<Conflict> conflicts() const;
 
   /// Changes, newest first; `limit` 0: all. With a subject only those that touched its facts.
@@ -171,7 +187,14 @@ class EditStore {
 
   /// Notes a finished run and the edits that its adapter carries. `kInvalidArgument` for a used id.
   void record_run(const RunRecord& run);
+  /// All runs in the order in which they were recorded.
   std::vector<RunRecord> runs() const;
+  /// The run called `id`. `kInvalidArgument` naming the nearest for an unknown one.
+  RunRecord run(std::string_view id) const;
+  /// The last run recorded that carries the edit. `kInvalidArgument` when none does.
+  RunRecord last_run_with(std::string_view edit) const;
+  /// The edits of a run, and which of them the store has learnt better since.
+  std::vector<CarriedEdit> carried(const RunRecord& run) const;
 
   // ---- whole store
 

@@ -1,5 +1,7 @@
 #include "editing/store/fact_rows.h"
 
+#include "core/base/error.h"
+
 namespace errata::editing {
 
 std::optional<std::int64_t> day_number(const std::optional<Date>& date) {
@@ -52,7 +54,30 @@ StoredFact read_stored_fact(Database& database, const Query& row) {
   stored.superseded = row.maybe_integer(11).value_or(0);
   stored.superseded_at = row.maybe_text(12).value_or("");
   stored.superseded_by = row.maybe_integer(13).value_or(0);
+  stored.end_stated = row.integer(14) != 0;
   return stored;
+}
+
+std::string with_versions(std::string_view condition, Versions versions) {
+  switch (versions) {
+    case Versions::kCurrent:
+      return concat("(", condition, " AND f.superseded IS NULL)");
+    case Versions::kKnown:
+      return concat(
+          "((",
+          condition,
+          " AND f.superseded IS NULL AND f.recorded <= ?4) OR (",
+          condition,
+          " AND f.superseded > ?4 AND f.recorded <= ?4))");
+    case Versions::kAll:
+      break;
+  }
+  return concat(
+      "((",
+      condition,
+      " AND f.superseded IS NULL) OR (",
+      condition,
+      " AND f.superseded IS NOT NULL))");
 }
 
 } // namespace errata::editing

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <tuple>
+#include <utility>
 
 namespace errata::editing {
 namespace {
@@ -24,10 +25,12 @@ std::vector<Fact> slot_facts(
       kFactColumns,
       "FROM",
       kFactTables,
-      "WHERE f.subject = ?1 AND f.relation = ?2 AND ((?3 IS NULL AND f.superseded IS NULL) OR "
-      "(f.recorded <= ?3 AND (f.superseded IS NULL OR f.superseded > ?3))) ORDER BY",
+      "WHERE ",
+      with_versions(
+          "f.subject = ?1 AND f.relation = ?2", known ? Versions::kKnown : Versions::kCurrent),
+      " AND (?4 IS NULL OR 1) ORDER BY",
       kFactOrder));
-  row.bind(subject, relation, known);
+  row.bind(subject, relation, std::optional<std::int64_t>(), known);
   std::vector<Fact> facts;
   while (row.step()) {
     facts.push_back(read_stored_fact(database, row).fact);
@@ -40,16 +43,6 @@ const Fact* value_on(const std::vector<Fact>& facts, const Date& day) {
   const Fact* value = nullptr;
   for (const Fact& fact : facts) {
     if (holds_on(day, fact.valid_from, fact.valid_to)) {
-      value = &fact;
-    }
-  }
-  return value;
-}
-
-const Fact* value_on(const std::vector<Fact>& facts, const Date& day, const std::string& object) {
-  const Fact* value = nullptr;
-  for (const Fact& fact : facts) {
-    if (fact.object == object && holds_on(day, fact.valid_from, fact.valid_to)) {
       value = &fact;
     }
   }
@@ -115,10 +108,16 @@ Edit make_edit(const Fact* old_value, const Fact* new_value, const std::optional
   return edit;
 }
 
+/// The facts of one slot as they were known at the two record times.
+struct SlotHistory {
+  std::vector<Fact> before;
+  std::vector<Fact> after;
+};
+
 void diff_functional(
-    const std::vector<Fact>& facts, const Date& from, const Date& to, std::vector<Edit>& edits) {
-  const Fact* old_value = value_on(facts, from);
-  const Fact* new_value = value_on(facts, to);
+    const SlotHistory& slot, const Date& from, const Date& to, std::vector<Edit>& edits) {
+  const Fact* old_value = value_on(slot.before, from);
+  const Fact* new_value = value_on(slot.after, to);
   if ((old_value == nullptr && new_value == nullptr) ||
       (old_value != nullptr && new_value != nullptr && old_value->object == new_value->object)) {
     return;
@@ -126,22 +125,32 @@ void diff_functional(
   edits.push_back(make_edit(
       old_value,
       new_value,
-      new_value != nullptr ? run_start(facts, *new_value) : last_end(facts, to, nullptr)));
+      new_value != nullptr ? run_start(slot.after, *new_value)
+                           : last_end(slot.after, to, nullptr)));
 }
 
 void diff_many_valued(
-    const std::vector<Fact>& facts, const Date& from, const Date& to, std::vector<Edit>& edits) {
-  std::map<std::string, std::pair<const Fact*, const Fact*>> values;
-  for (const Fact& fact : facts) {
-    values[fact.object] = {value_on(facts, from, fact.object), value_on(facts, to, fact.object)};
+    const SlotHistory& slot, const Date& from, const Date& to, std::vector<Edit>& edits) {
+  std::map<std::string_view, std::pair<const Fact*, const Fact*>> values;
+  for (const Fact& fact : slot.before) {
+    if (holds_on(from, fact.valid_from, fact.valid_to)) {
+      values[fact.object].first = &fact;
+    }
+  }
+  for (const Fact& fact : slot.after) {
+    if (holds_on(to, fact.valid_from, fact.valid_to)) {
+      values[fact.object].second = &fact;
+    }
   }
   for (const auto& [object, value] : values) {
-    if ((value.first == nullptr) != (value.second == nullptr)) {
+    const auto [old_value, new_value] = value;
+    if ((old_value == nullptr) != (new_value == nullptr)) {
+      const std::string name(object);
       edits.push_back(make_edit(
-          value.first,
-          value.second,
-          value.second != nullptr ? run_start(facts, *value.second)
-                                  : last_end(facts, to, &object)));
+          old_value,
+          new_value,
+          new_value != nullptr ? run_start(slot.after, *new_value)
+                               : last_end(slot.after, to, &name)));
     }
   }
 }
@@ -166,37 +175,77 @@ struct Slot {
 
 } // namespace
 
-std::vector<Edit> EditStore::diff(
-    const Date& from, const Date& to, std::optional<std::int64_t> known) const {
+namespace {
+
+void require_order(const Moment& from, const Moment& to) {
   ERRATA_CHECK(
-      to_days(from) <= to_days(to),
+      to_days(from.day) <= to_days(to.day),
       ErrorCode::kInvalidArgument,
       "the difference from ",
-      to_string(from),
+      to_string(from.day),
       " to ",
-      to_string(to),
+      to_string(to.day),
       " goes back in time; swap the days");
-  State& state = *state_;
-  const Snapshot snapshot(state.database);
-  state.require_known(known);
-  // Only slots in which something begins or ends in between can differ.
-  Query row = state.database.query(
+  ERRATA_CHECK(
+      !to.known || (from.known && *from.known <= *to.known),
+      ErrorCode::kInvalidArgument,
+      "the difference goes back from what was known after change ",
+      from.known ? std::to_string(*from.known) : "now",
+      " to what was known after change ",
+      to.known.value_or(0),
+      "; swap the record times");
+}
+
+/// Slots that can differ: something in them begins or ends between the days, or was recorded or
+/// superseded between the record times.
+std::vector<Slot> touched_slots(Database& database, const Moment& from, const Moment& to) {
+  const bool two_records = from.known != to.known;
+  Query row = database.query(concat(
       "SELECT x.subject, x.relation, r.functional FROM ("
       "SELECT subject, relation FROM facts WHERE from_day > ?1 AND from_day <= ?2 UNION "
-      "SELECT subject, relation FROM facts WHERE to_day > ?1 AND to_day <= ?2) x "
-      "JOIN relations r ON r.id = x.relation");
-  row.bind(static_cast<std::int64_t>(to_days(from)), static_cast<std::int64_t>(to_days(to)));
+      "SELECT subject, relation FROM facts WHERE to_day > ?1 AND to_day <= ?2",
+      two_records
+          ? " UNION SELECT subject, relation FROM facts WHERE recorded > ?3 AND recorded <= "
+            "?4 UNION SELECT subject, relation FROM facts WHERE superseded > ?3 AND "
+            "superseded <= ?4"
+          : "",
+      ") x JOIN relations r ON r.id = x.relation WHERE ?4 IS NULL OR 1"));
+  row.bind(
+      static_cast<std::int64_t>(to_days(from.day)),
+      static_cast<std::int64_t>(to_days(to.day)),
+      from.known.value_or(INT64_MAX),
+      to.known.value_or(INT64_MAX));
   std::vector<Slot> slots;
   while (row.step()) {
     slots.push_back({row.integer(0), row.integer(1), row.integer(2) != 0});
   }
+  return slots;
+}
+
+} // namespace
+
+std::vector<Edit> EditStore::diff(const Moment& from, const Moment& to) const {
+  require_order(from, to);
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  state.require_known(from.known);
+  state.require_known(to.known);
   std::vector<Edit> edits;
-  for (const Slot& slot : slots) {
-    const auto facts = slot_facts(state.database, slot.subject, slot.relation, known);
-    (slot.functional ? diff_functional : diff_many_valued)(facts, from, to, edits);
+  for (const Slot& slot : touched_slots(state.database, from, to)) {
+    SlotHistory history;
+    history.after = slot_facts(state.database, slot.subject, slot.relation, to.known);
+    history.before = from.known == to.known
+                         ? history.after
+                         : slot_facts(state.database, slot.subject, slot.relation, from.known);
+    (slot.functional ? diff_functional : diff_many_valued)(history, from.day, to.day, edits);
   }
   std::sort(edits.begin(), edits.end(), comes_before);
   return edits;
+}
+
+std::vector<Edit> EditStore::diff(
+    const Date& from, const Date& to, std::optional<std::int64_t> known) const {
+  return diff(Moment{from, known}, Moment{to, known});
 }
 
 } // namespace errata::editing

@@ -84,10 +84,10 @@ std::string EditStore::content_hash() const {
     std::sort(entity.aliases.begin(), entity.aliases.end());
     hash.add("entity", entity);
   }
-  for (datasets::Fact& fact : all_facts()) {
-    std::sort(fact.aliases.begin(), fact.aliases.end());
-    hash.add("fact", fact);
-  }
+  for_each({}, [&](StoredFact& stored) {
+    std::sort(stored.fact.aliases.begin(), stored.fact.aliases.end());
+    hash.add("fact", stored.fact);
+  });
   for (const SetInfo& set : sets()) {
     for (const datasets::MultiHopCase& item : by_id(multi_hop(set.name))) {
       hash.add(("case " + set.name).c_str(), item);

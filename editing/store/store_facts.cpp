@@ -50,6 +50,7 @@ class FactWriter {
       std::int64_t relation,
       std::int64_t object,
       const Fact& fact,
+      const std::vector<std::string>& aliases,
       const End& end) {
     database_
         .query(
@@ -72,7 +73,7 @@ class FactWriter {
         .run();
     const std::int64_t id = database_.last_id();
     std::int64_t position = 0;
-    for (const std::string& alias : fact.aliases) {
+    for (const std::string& alias : aliases) {
       database_.query("INSERT INTO fact_aliases VALUES (?1, ?2, ?3)")
           .bind(id, position++, alias)
           .run();
@@ -122,22 +123,29 @@ class FactWriter {
   std::int64_t change_;
 };
 
-// Facts of a functional slot whose end is not stated end where the next one begins.
-void infer_ends(
-    Database& database, std::int64_t change, std::int64_t subject, std::int64_t relation) {
-  const std::vector<SlotRow> rows = current_slot(database, subject, relation);
-  FactWriter writer(database, change);
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    if (rows[i].end_stated) {
+/// Where a fact of a functional slot ends whose end is not stated: at the start of the next one (of
+/// several on one day as the least precise says it, so that their order does not matter).
+std::optional<Date> next_start(
+    const std::vector<SlotRow>& rows, const std::optional<Date>& valid_from) {
+  std::optional<Date> next;
+  for (const SlotRow& row : rows) {
+    if (row.valid_from && day_number(row.valid_from) > day_number(valid_from) &&
+        (!next || *row.valid_from < *next)) {
+      next = row.valid_from;
+    }
+  }
+  return next;
+}
+
+/// Brings the ends of `rows`, all current facts of a functional slot, up to date.
+void infer_ends(FactWriter& writer, const std::vector<SlotRow>& rows) {
+  for (const SlotRow& row : rows) {
+    if (row.end_stated) {
       continue;
     }
-    const auto next = std::find_if(
-        rows.begin() + static_cast<std::ptrdiff_t>(i), rows.end(), [&](const SlotRow& row) {
-          return row.valid_from && day_number(row.valid_from) > day_number(rows[i].valid_from);
-        });
-    const auto end = next == rows.end() ? std::nullopt : next->valid_from;
-    if (end != rows[i].valid_to) {
-      writer.change_end(rows[i], {end, false});
+    const auto end = next_start(rows, row.valid_from);
+    if (end != row.valid_to) {
+      writer.change_end(row, {end, false});
     }
   }
 }
@@ -170,7 +178,10 @@ std::string describe(const FactKey& key) {
 Outcome EditStore::add(const Fact& fact, Succession succession) {
   check(fact);
   State& state = *state_;
-  return state.write("add", brief({fact.subject, fact.relation, fact.object}), [&] {
+  // The log's note names the fact; within a larger change it would be made for nothing.
+  const std::string note =
+      state.writing ? std::string() : brief({fact.subject, fact.relation, fact.object});
+  return state.write_checked("add", note, [&] {
     const RelationRow relation = state.require_relation(fact.relation);
     const auto known_subject = state.entity_id(fact.subject);
     const auto known_object = state.entity_id(fact.object);
@@ -180,37 +191,47 @@ Outcome EditStore::add(const Fact& fact, Succession succession) {
     }
     const SlotRow* same = known_object ? find_same(rows, known_object, fact.valid_from) : nullptr;
     End end = end_of_new(fact, succession, same);
-    Fact stored = fact;
+    std::vector<std::string> aliases;
     if (same != nullptr) {
-      stored.aliases = fact_aliases(state.database, same->id);
-      const std::size_t before = stored.aliases.size();
-      for (const std::string& alias : fact.aliases) {
-        if (std::find(stored.aliases.begin(), stored.aliases.end(), alias) ==
-            stored.aliases.end()) {
-          stored.aliases.push_back(alias);
-        }
+      aliases = fact_aliases(state.database, same->id);
+    }
+    const std::size_t before = aliases.size();
+    for (const std::string& alias : fact.aliases) {
+      if (std::find(aliases.begin(), aliases.end(), alias) == aliases.end()) {
+        aliases.push_back(alias);
       }
+    }
+    if (same != nullptr) {
       if (same->valid_from == fact.valid_from && same->valid_to == end.valid_to &&
           same->end_stated == end.stated && same->provisional == fact.provisional &&
-          before == stored.aliases.size()) {
+          before == aliases.size()) {
         return Outcome::kUnchanged;
       }
     }
     const std::int64_t change = state.require_change();
-    const std::int64_t subject = state.require_entity(fact.subject);
-    const std::int64_t object = state.require_entity(fact.object);
+    const std::int64_t subject =
+        known_subject ? *known_subject : state.require_entity(fact.subject);
+    const std::int64_t object = known_object ? *known_object : state.require_entity(fact.object);
     FactWriter writer(state.database, change);
-    if (same != nullptr) {
-      writer.withdraw(same->id);
+    const std::int64_t replaced = same != nullptr ? same->id : 0;
+    if (replaced != 0) {
+      writer.withdraw(replaced);
+      std::erase_if(rows, [&](const SlotRow& row) { return row.id == replaced; });
     }
-    const std::int64_t id = writer.insert(subject, relation.id, object, stored, end);
-    if (same != nullptr) {
-      writer.replaced_by(same->id, id);
+    if (relation.functional && !end.stated) {
+      end.valid_to = next_start(rows, fact.valid_from);
+    }
+    const std::int64_t id = writer.insert(subject, relation.id, object, fact, aliases, end);
+    if (replaced != 0) {
+      writer.replaced_by(replaced, id);
     }
     if (relation.functional) {
-      infer_ends(state.database, change, subject, relation.id);
+      rows.push_back(
+          {id, object, fact.valid_from, end.valid_to, end.stated, fact.provisional, change});
+      infer_ends(writer, rows);
     }
-    return same != nullptr ? Outcome::kSuperseded : Outcome::kAdded;
+    state.bulk.count(state.database);
+    return replaced != 0 ? Outcome::kSuperseded : Outcome::kAdded;
   });
 }
 
@@ -247,7 +268,7 @@ std::int64_t EditStore::retract(const FactKey& key, std::string_view note) {
     }
     const RelationRow relation = state.require_relation(key.relation);
     if (relation.functional) {
-      infer_ends(state.database, change, *state.entity_id(key.subject), relation.id);
+      infer_ends(writer, current_slot(state.database, *state.entity_id(key.subject), relation.id));
     }
     return static_cast<std::int64_t>(rows.size());
   });

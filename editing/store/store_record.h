@@ -28,12 +28,19 @@ struct FactKey {
 
 /// Parts that are given must fit. Subjects and objects are canonical names.
 struct FactQuery {
-  std::optional<Date> day;
+  std::optional<Date> day; ///< it held on this day
+  /// It held on some day of [from, to).
+  std::optional<Date> from;
+  std::optional<Date> to;
   std::optional<std::int64_t> known; ///< as recorded after this change; missing: now
   std::optional<std::string> subject;
   std::optional<std::string> relation;
   std::optional<std::string> object;
+  std::optional<std::string> text;   ///< in the name of subject or object, ASCII case ignored
+  std::optional<std::string> source; ///< a pattern with * and ?
+  std::optional<bool> provisional;
   bool superseded = false; ///< all versions instead of those known (`known` must be missing)
+  std::size_t limit = 0;   ///< at most so many; 0: all
 };
 
 /// A fact with its record time.
@@ -45,6 +52,8 @@ struct StoredFact {
   std::int64_t superseded = 0; ///< number of the change that ended its record, 0 while current
   std::string superseded_at;
   std::int64_t superseded_by = 0; ///< id of the version that replaced it, 0 when withdrawn
+  /// Whether its end (or that it has none) was stated; else it follows from the next value.
+  bool end_stated = false;
 };
 
 /// Two current values of a functional slot and the days [from, to) on which both hold.
@@ -53,6 +62,23 @@ struct Conflict {
   StoredFact second;
   std::optional<Date> from;
   std::optional<Date> to;
+  std::string why; ///< what makes them overlap
+  /// A way out: retracting this one, or ending it on `until` where that is given.
+  FactKey wrong;
+  std::optional<Date> until;
+};
+
+/// A state of the store: what held on `day`, as it was known after change `known` (missing: now).
+struct Moment {
+  Date day;
+  std::optional<std::int64_t> known;
+};
+
+/// What the record of one fact was at two record times; one of them may be missing.
+struct Learnt {
+  datasets::EditKind kind = datasets::EditKind::kInjection;
+  std::optional<StoredFact> before;
+  std::optional<StoredFact> after;
 };
 
 struct LogEntry {
@@ -111,6 +137,14 @@ struct RunRecord {
   std::string config;  ///< a JSON object as text
   std::string metrics; ///< a JSON object as text
   std::vector<datasets::Edit> edits;
+};
+
+/// An edit that a run's adapter carries, and what the store knows of its slot today.
+struct CarriedEdit {
+  datasets::Edit edit;
+  /// Whether the current record still gives this value for the run's second day.
+  bool holds = true;
+  std::vector<std::string> now; ///< the values it gives; none where the slot is empty
 };
 
 struct Statistics {

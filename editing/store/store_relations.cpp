@@ -75,10 +75,17 @@ void check(const Relation& relation) {
 } // namespace
 
 RelationRow EditStore::State::require_relation(std::string_view name) {
+  if (const auto known = names.relations.find(name); known != names.relations.end()) {
+    return known->second;
+  }
   Query found = database.query("SELECT id, functional FROM relations WHERE name = ?1");
   found.bind(name);
   if (found.step()) {
-    return {found.integer(0), found.integer(1) != 0};
+    const RelationRow row{found.integer(0), found.integer(1) != 0};
+    if (writing) {
+      names.relations.emplace(name, row);
+    }
+    return row;
   }
   std::vector<std::string> known;
   Query all = database.query("SELECT name FROM relations ORDER BY name");
@@ -98,9 +105,19 @@ RelationRow EditStore::State::require_relation(std::string_view name) {
 }
 
 std::optional<std::int64_t> EditStore::State::entity_id(std::string_view name) {
+  if (const auto known = names.entities.find(name); known != names.entities.end()) {
+    return known->second;
+  }
   Query found = database.query("SELECT id FROM entities WHERE name = ?1");
   found.bind(name);
-  return found.step() ? std::optional(found.integer(0)) : std::nullopt;
+  if (!found.step()) {
+    return std::nullopt;
+  }
+  const std::int64_t id = found.integer(0);
+  if (writing) {
+    names.keep(name, id);
+  }
+  return id;
 }
 
 std::int64_t EditStore::State::require_entity(std::string_view name) {
@@ -108,13 +125,16 @@ std::int64_t EditStore::State::require_entity(std::string_view name) {
     return *id;
   }
   database.query("INSERT INTO entities (name) VALUES (?1)").bind(name).run();
-  return database.last_id();
+  const std::int64_t id = database.last_id();
+  names.keep(name, id);
+  return id;
 }
 
 Outcome EditStore::put_relation(const Relation& relation) {
   check(relation);
   State& state = *state_;
   return state.write("relation", brief({relation.name}), [&] {
+    state.names.relations.erase(relation.name);
     Query found = state.database.query(
         "SELECT id, name, functional, inverse, step FROM relations WHERE name = ?1");
     found.bind(relation.name);

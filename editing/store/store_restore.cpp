@@ -2,15 +2,15 @@
 #include "core/base/files.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
+#include "editing/store/bulk.h"
 #include "editing/store/dump_format.h"
 #include "editing/store/schema.h"
+#include "editing/store/store_file.h"
 #include "editing/store/store_state.h"
 
 #include <algorithm>
 #include <fstream>
 #include <map>
-#include <system_error>
-#include <unistd.h>
 
 namespace errata::editing {
 namespace {
@@ -156,15 +156,9 @@ class RowWriter {
   std::map<std::string, Table> tables_;
 };
 
-void remove_store(const std::filesystem::path& path) {
-  std::error_code ignored;
-  for (const char* suffix : {"", "-wal", "-shm"}) {
-    std::filesystem::remove(path.string() + suffix, ignored);
-  }
-}
-
 void read_rows(Database& database, DumpReader& reader) {
   database.execute("BEGIN IMMEDIATE; PRAGMA defer_foreign_keys = ON");
+  drop_search_indices(database);
   RowWriter writer(database);
   std::int64_t rows = 0;
   for (Json row = reader.next();; row = reader.next()) {
@@ -175,12 +169,11 @@ void read_rows(Database& database, DumpReader& reader) {
     writer.write(row, reader.where());
     ++rows;
   }
+  make_search_indices(database);
   database.execute("COMMIT");
 }
 
-void fill(
-    const std::filesystem::path& dump, const std::filesystem::path& path, StoreOptions options) {
-  DumpReader reader(dump);
+void fill(Database& database, DumpReader& reader) {
   const Json header = reader.next();
   const JsonFields fields(header, reader.where());
   ERRATA_CHECK(
@@ -200,10 +193,6 @@ void fill(
       "; use a newer errata");
   ERRATA_CHECK(
       schema >= 1, ErrorCode::kCorrupt, reader.where(), ": schema version ", schema, " is none");
-  Database database(path, SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, options.busy_timeout_ms);
-  if (options.max_pages > 0) {
-    database.integer(concat("PRAGMA max_page_count = ", options.max_pages));
-  }
   initialise_schema(database, schema);
   read_rows(database, reader);
   require_schema(database);
@@ -213,24 +202,8 @@ void fill(
 
 EditStore EditStore::restore(
     const std::filesystem::path& dump, const std::filesystem::path& path, StoreOptions options) {
-  std::error_code failed;
-  ERRATA_CHECK(
-      !std::filesystem::exists(std::filesystem::symlink_status(path, failed)),
-      ErrorCode::kInvalidArgument,
-      path.string(),
-      " exists; expected the name of a new store");
-  require_directory(path.has_parent_path() ? path.parent_path() : ".", "folder for the store");
-  const std::filesystem::path partial = concat(path.string(), ".partial-", ::getpid());
-  try {
-    fill(dump, partial, options);
-    std::filesystem::rename(partial, path);
-  } catch (const std::filesystem::filesystem_error& error) {
-    remove_store(partial);
-    ERRATA_FAIL(ErrorCode::kIo, "cannot put ", path.string(), " in place: ", error.what());
-  } catch (...) {
-    remove_store(partial);
-    throw;
-  }
+  DumpReader reader(dump);
+  make_store_file(path, options, [&](Database& database) { fill(database, reader); });
   return open(path, std::move(options));
 }
 

@@ -3,6 +3,7 @@
 #include "editing/store/store_state.h"
 #include "editing/store/text_check.h"
 
+#include <algorithm>
 #include <charconv>
 
 namespace errata::editing {
@@ -39,6 +40,18 @@ void check(const RunRecord& run) {
         &run.store_sha256,
         &run.adapter_sha256}) {
     require_text(*text, "a text of run '" + brief({run.id}) + "'");
+  }
+  for (const Edit& edit : run.edits) {
+    const std::string what = "an edit of run '" + brief({run.id}) + "'";
+    require_names({edit.id, edit.subject, edit.relation}, what);
+    ERRATA_CHECK(
+        edit.old_object.has_value() == (edit.kind != EditKind::kInjection) &&
+            edit.new_object.has_value() == (edit.kind != EditKind::kRemoval),
+        ErrorCode::kInvalidArgument,
+        what,
+        ": ",
+        brief({edit.subject, edit.relation}),
+        " lacks a value that its kind has, or has one that it lacks");
   }
   require_object(run.config, "the config of a run");
   require_object(run.metrics, "the metrics of a run");
@@ -126,31 +139,104 @@ void EditStore::record_run(const RunRecord& run) {
   });
 }
 
+namespace {
+
+constexpr const char* kRunColumns =
+    "SELECT id, name, at, method, output, model_sha256, store_sha256, adapter_sha256, seed, "
+    "valid_from, valid_to, config, metrics FROM runs ";
+
+RunRecord read_run(Database& database, const Query& row) {
+  RunRecord run;
+  run.id = row.text(1);
+  run.at = row.text(2);
+  run.method = row.text(3);
+  run.output = row.text(4);
+  run.model_sha256 = row.text(5);
+  run.store_sha256 = row.text(6);
+  run.adapter_sha256 = row.text(7);
+  const std::string seed = row.text(8);
+  std::from_chars(seed.data(), seed.data() + seed.size(), run.seed);
+  run.from = row.maybe_date(9);
+  run.to = row.maybe_date(10);
+  run.config = row.text(11);
+  run.metrics = row.text(12);
+  run.edits = read_edits(database, row.integer(0));
+  return run;
+}
+
+} // namespace
+
 std::vector<RunRecord> EditStore::runs() const {
   State& state = *state_;
   const Snapshot snapshot(state.database);
   std::vector<RunRecord> runs;
-  Query row = state.database.query(
-      "SELECT id, name, at, method, output, model_sha256, store_sha256, adapter_sha256, seed, "
-      "valid_from, valid_to, config, metrics FROM runs ORDER BY id");
+  Query row = state.database.query(concat(kRunColumns, "ORDER BY id"));
   while (row.step()) {
-    RunRecord& run = runs.emplace_back();
-    run.id = row.text(1);
-    run.at = row.text(2);
-    run.method = row.text(3);
-    run.output = row.text(4);
-    run.model_sha256 = row.text(5);
-    run.store_sha256 = row.text(6);
-    run.adapter_sha256 = row.text(7);
-    const std::string seed = row.text(8);
-    std::from_chars(seed.data(), seed.data() + seed.size(), run.seed);
-    run.from = row.maybe_date(9);
-    run.to = row.maybe_date(10);
-    run.config = row.text(11);
-    run.metrics = row.text(12);
-    run.edits = read_edits(state.database, row.integer(0));
+    runs.push_back(read_run(state.database, row));
   }
   return runs;
+}
+
+RunRecord EditStore::run(std::string_view id) const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  Query row = state.database.query(concat(kRunColumns, "WHERE name = ?1"));
+  row.bind(id);
+  if (row.step()) {
+    return read_run(state.database, row);
+  }
+  std::vector<std::string> known;
+  Query name = state.database.query("SELECT name FROM runs ORDER BY id");
+  while (name.step()) {
+    known.push_back(name.text(0));
+  }
+  const std::string near = nearest_name(id, known);
+  ERRATA_FAIL(
+      ErrorCode::kInvalidArgument,
+      path().string(),
+      ": there is no run '",
+      brief({id}),
+      "'",
+      !near.empty()   ? "; did you mean '" + near + "'?"
+      : known.empty() ? "; the store has recorded no run yet"
+                      : "; 'errata store runs' lists them");
+}
+
+RunRecord EditStore::last_run_with(std::string_view edit) const {
+  State& state = *state_;
+  const Snapshot snapshot(state.database);
+  Query row = state.database.query(
+      concat(kRunColumns, "WHERE id = (SELECT max(run) FROM run_edits WHERE key = ?1)"));
+  row.bind(edit);
+  ERRATA_CHECK(
+      row.step(),
+      ErrorCode::kInvalidArgument,
+      path().string(),
+      ": no recorded run carries an edit '",
+      brief({edit}),
+      "'; 'errata store runs RUN' lists those of a run");
+  return read_run(state.database, row);
+}
+
+std::vector<CarriedEdit> EditStore::carried(const RunRecord& run) const {
+  const Snapshot snapshot(state_->database);
+  std::vector<CarriedEdit> result;
+  for (const Edit& edit : run.edits) {
+    CarriedEdit& item = result.emplace_back();
+    item.edit = edit;
+    FactQuery query;
+    query.subject = edit.subject;
+    query.relation = edit.relation;
+    query.day = run.to;
+    for (StoredFact& fact : find(query)) {
+      item.now.push_back(std::move(fact.fact.object));
+    }
+    const auto among = [&](const std::string& object) {
+      return std::find(item.now.begin(), item.now.end(), object) != item.now.end();
+    };
+    item.holds = edit.new_object ? among(*edit.new_object) : !among(*edit.old_object);
+  }
+  return result;
 }
 
 } // namespace errata::editing

@@ -2,6 +2,7 @@
 #include "editing/store/store_state.h"
 #include "editing/store/text_check.h"
 
+#include <algorithm>
 #include <array>
 
 namespace errata::editing {
@@ -68,6 +69,18 @@ void check(const MultiHopCase& item) {
     for (const Hop& hop : *chain) {
       require_names({hop.subject, hop.relation, hop.object}, what);
     }
+    const auto broken =
+        std::adjacent_find(chain->begin(), chain->end(), [](const Hop& hop, const Hop& next) {
+          return hop.object != next.subject;
+        });
+    ERRATA_CHECK(
+        broken == chain->end(),
+        ErrorCode::kInvalidArgument,
+        "multi-hop case '",
+        brief({item.id}),
+        "': the chain breaks after ",
+        broken == chain->end() ? "" : brief({broken->subject, broken->relation, broken->object}),
+        "; expected each hop to start where the one before ends");
   }
   ERRATA_CHECK(
       !item.questions.empty(),

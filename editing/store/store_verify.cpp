@@ -1,7 +1,10 @@
 #include "core/base/error.h"
+#include "editing/store/schema.h"
 #include "editing/store/store_state.h"
+#include "editing/store/text_check.h"
 
 #include <array>
+#include <map>
 
 namespace errata::editing {
 namespace {
@@ -12,7 +15,42 @@ struct Invariant {
   const char* query;
 };
 
-constexpr std::array<Invariant, 9> kInvariants = {{
+constexpr std::array<Invariant, 22> kInvariants = {{
+    {"fact whose valid_from does not exist",
+     "SELECT id FROM facts WHERE date(substr(valid_from || '-01-01', 1, 10), '+0 days') IS NOT "
+     "substr(valid_from || '-01-01', 1, 10)"},
+    {"fact whose valid_to does not exist",
+     "SELECT id FROM facts WHERE date(substr(valid_to || '-01-01', 1, 10), '+0 days') IS NOT "
+     "substr(valid_to || '-01-01', 1, 10)"},
+    {"fact replaced by an older version", "SELECT id FROM facts WHERE superseded_by <= id"},
+    {"two versions replaced by one",
+     "SELECT superseded_by FROM facts WHERE superseded_by IS NOT NULL GROUP BY superseded_by "
+     "HAVING count(*) > 1"},
+    {"fact whose aliases are not numbered from 0",
+     "SELECT fact FROM fact_aliases GROUP BY fact "
+     "HAVING min(position) <> 0 OR max(position) <> count(*) - 1"},
+    {"entity whose aliases are not numbered from 0",
+     "SELECT entity FROM entity_aliases GROUP BY entity "
+     "HAVING min(position) <> 0 OR max(position) <> count(*) - 1"},
+    {"fact with an alias twice",
+     "SELECT fact FROM fact_aliases GROUP BY fact, alias HAVING count(*) > 1"},
+    {"entity with an alias twice",
+     "SELECT entity FROM entity_aliases GROUP BY entity, alias HAVING count(*) > 1"},
+    {"change whose time is not of the form YYYY-MM-DDThh:mm:ssZ",
+     "SELECT id FROM changes WHERE at NOT GLOB "
+     "'[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-6][0-9]Z'"},
+    {"record of a set that was superseded before it was recorded",
+     "SELECT id FROM cases WHERE superseded < recorded UNION ALL "
+     "SELECT id FROM edits WHERE superseded < recorded"},
+    {"multi-hop case whose hops are not numbered from 0",
+     "SELECT case_id FROM case_hops GROUP BY case_id, day "
+     "HAVING min(position) <> 0 OR max(position) <> count(*) - 1"},
+    {"run whose configuration or metrics are not JSON",
+     "SELECT id FROM runs WHERE (config <> '' AND NOT json_valid(config)) "
+     "OR (metrics <> '' AND NOT json_valid(metrics))"},
+    {"run with an edit that lacks a value its kind has",
+     "SELECT run FROM run_edits WHERE (old_object IS NULL) <> (kind = 'injection') "
+     "OR (new_object IS NULL) <> (kind = 'removal')"},
     {"fact whose from_day is not the first day of its valid_from",
      "SELECT id FROM facts WHERE from_day IS NOT "
      "CAST(julianday(substr(valid_from || '-01-01', 1, 10)) - 2440587.5 AS INTEGER)"},
@@ -60,6 +98,68 @@ void append_faults(
   }
 }
 
+/// Tables and indices with the SQL that made them.
+std::map<std::string, std::string> schema_of(Database& database) {
+  std::map<std::string, std::string> objects;
+  Query row = database.query(
+      "SELECT type || ' ' || name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite_%'");
+  while (row.step()) {
+    objects.emplace(row.text(0), row.text(1));
+  }
+  return objects;
+}
+
+// A store that was migrated must be the same as one that was made today.
+void check_schema(Database& database, std::vector<std::string>& faults) {
+  Database fresh(":memory:", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE, 0);
+  initialise_schema(fresh);
+  const auto expected = schema_of(fresh);
+  const auto found = schema_of(database);
+  for (const auto& [name, sql] : expected) {
+    const auto place = found.find(name);
+    if (place == found.end()) {
+      faults.push_back(concat(name, " is missing"));
+    } else if (place->second != sql) {
+      faults.push_back(concat(name, " is not what this version makes"));
+    }
+  }
+  for (const auto& [name, sql] : found) {
+    if (!expected.contains(name)) {
+      faults.push_back(concat(name, " does not belong to a store"));
+    }
+  }
+}
+
+/// Columns that hold names and texts from outside.
+constexpr std::array<std::array<const char*, 2>, 12> kTextColumns = {{
+    {"entities", "name"},
+    {"entity_aliases", "alias"},
+    {"fact_aliases", "alias"},
+    {"facts", "source"},
+    {"facts", "note"},
+    {"relations", "name"},
+    {"wordings", "text"},
+    {"changes", "note"},
+    {"cases", "answer"},
+    {"cases", "new_answer"},
+    {"case_texts", "text"},
+    {"edits", "prompt"},
+}};
+
+void check_texts(Database& database, std::vector<std::string>& faults) {
+  for (const auto& [table, column] : kTextColumns) {
+    Query row = database.query(concat("SELECT ", column, " FROM ", table));
+    for (std::int64_t number = 1; row.step(); ++number) {
+      try {
+        require_text(row.text(0), concat(table, ", row ", number, ": ", column));
+      } catch (const Error& error) {
+        faults.emplace_back(error.what());
+        break; // one is enough to know of
+      }
+    }
+  }
+}
+
 } // namespace
 
 std::vector<std::string> EditStore::verify() const {
@@ -82,9 +182,14 @@ std::vector<std::string> EditStore::verify() const {
         " refers to a missing row of ",
         references.text(2)));
   }
+  check_schema(state.database, faults);
+  if (!faults.empty()) {
+    return faults; // the rules below would only repeat what is broken underneath
+  }
   for (const Invariant& invariant : kInvariants) {
     append_faults(state.database, invariant, faults);
   }
+  check_texts(state.database, faults);
   return faults;
 }
 

@@ -8,38 +8,6 @@
 namespace errata::editing {
 namespace {
 
-StoredFact fact_by_id(Database& database, std::int64_t id) {
-  Query row =
-      database.query(concat("SELECT", kFactColumns, "FROM", kFactTables, "WHERE f.id = ?1"));
-  row.bind(id).step();
-  return read_stored_fact(database, row);
-}
-
-struct Span {
-  std::int64_t id;
-  std::int64_t subject;
-  std::int64_t relation;
-  std::int64_t object;
-  std::optional<Date> from;
-  std::optional<Date> to;
-};
-
-bool overlap(const Span& earlier, const Span& later) {
-  return (!earlier.to || !later.from || to_days(*later.from) < to_days(*earlier.to)) &&
-         (!later.to || !earlier.from || to_days(*earlier.from) < to_days(*later.to));
-}
-
-Conflict make_conflict(Database& database, const Span& earlier, const Span& later) {
-  Conflict conflict;
-  conflict.first = fact_by_id(database, earlier.id);
-  conflict.second = fact_by_id(database, later.id);
-  conflict.from = later.from ? later.from : earlier.from;
-  conflict.to = !earlier.to ? later.to
-                : !later.to ? earlier.to
-                            : (to_days(*earlier.to) < to_days(*later.to) ? earlier.to : later.to);
-  return conflict;
-}
-
 /// Names of entities that go by `alias`.
 std::set<std::string> names_of_alias(Database& database, std::string_view alias) {
   std::set<std::string> names;
@@ -73,37 +41,6 @@ std::set<std::string> names_of_alias(Database& database, std::string_view alias)
 }
 
 } // namespace
-
-std::vector<Conflict> EditStore::conflicts() const {
-  State& state = *state_;
-  const Snapshot snapshot(state.database);
-  std::vector<Conflict> conflicts;
-  std::vector<Span> slot; // what came before in the slot and may still hold
-  Query row = state.database.query(
-      "SELECT f.id, f.subject, f.relation, f.object, f.valid_from, f.valid_to FROM facts f "
-      "JOIN relations r ON r.id = f.relation WHERE f.superseded IS NULL AND r.functional "
-      "ORDER BY f.subject, f.relation, f.from_day, f.id");
-  while (row.step()) {
-    const Span span{
-        row.integer(0),
-        row.integer(1),
-        row.integer(2),
-        row.integer(3),
-        row.maybe_date(4),
-        row.maybe_date(5)};
-    std::erase_if(slot, [&](const Span& earlier) {
-      return earlier.subject != span.subject || earlier.relation != span.relation ||
-             !overlap(earlier, span);
-    });
-    for (const Span& earlier : slot) {
-      if (earlier.object != span.object) {
-        conflicts.push_back(make_conflict(state.database, earlier, span));
-      }
-    }
-    slot.push_back(span);
-  }
-  return conflicts;
-}
 
 std::vector<LogEntry> EditStore::log(std::size_t limit, std::string_view subject) const {
   State& state = *state_;
@@ -152,9 +89,10 @@ std::int64_t EditStore::change_at(std::string_view time) const {
       "' is not a time; expected YYYY-MM-DD or YYYY-MM-DDThh:mm:ssZ");
   const std::string until =
       time.size() == kTimeSize ? std::string(time) : to_string(date->last_day()) + "T23:59:60Z";
-  Query row = state_->database.query("SELECT coalesce(max(id), 0) FROM changes WHERE at <= ?1");
-  row.bind(until).step();
-  return row.integer(0);
+  Query row = state_->database.query(
+      "SELECT id FROM changes WHERE at <= ?1 ORDER BY at DESC, id DESC LIMIT 1");
+  row.bind(until);
+  return row.step() ? row.integer(0) : 0;
 }
 
 std::string EditStore::resolve(std::string_view name) const {
@@ -233,7 +171,9 @@ std::vector<BlameEntry> EditStore::blame(
       kFactColumns,
       "FROM",
       kFactTables,
-      "WHERE f.subject = ?1 AND f.relation = ?2 ORDER BY",
+      "WHERE ",
+      with_versions("f.subject = ?1 AND f.relation = ?2", Versions::kAll),
+      " ORDER BY",
       kFactOrder));
   row.bind(slot_subject, slot_relation.id);
   std::vector<BlameEntry> entries;

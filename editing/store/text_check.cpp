@@ -9,6 +9,9 @@
 namespace errata::editing {
 namespace {
 
+// Far above any name and far below what SQLite refuses in the middle of a change.
+constexpr std::size_t kMostBytes = std::size_t{64} << 20;
+
 // Length of the UTF-8 sequence at `place`, 0 when it is not one (RFC 3629: no surrogates, no
 // overlong forms, nothing past U+10FFFF).
 std::size_t sequence_length(std::string_view text, std::size_t place) {
@@ -37,7 +40,19 @@ std::size_t sequence_length(std::string_view text, std::size_t place) {
 } // namespace
 
 void require_text(std::string_view text, std::string_view what) {
+  ERRATA_CHECK(
+      text.size() <= kMostBytes,
+      ErrorCode::kInvalidArgument,
+      what,
+      " has ",
+      text.size(),
+      " bytes; expected at most ",
+      kMostBytes);
   for (std::size_t place = 0; place < text.size();) {
+    if (text[place] > 0) { // ASCII without NUL, by far the most
+      ++place;
+      continue;
+    }
     const std::size_t length = sequence_length(text, place);
     ERRATA_CHECK(
         length > 0, ErrorCode::kInvalidArgument, what, " is not valid UTF-8 at byte ", place);

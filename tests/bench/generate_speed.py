@@ -4,15 +4,18 @@ usage: .deps/venv/bin/python tests/bench/generate_speed.py [--program build/benc
            [--dtypes float32,bfloat16] [--threads 2] [--repeats 3]
 
 A random Llama of hidden size 768 and 12 layers with 32,000 pieces (110M parameters, tied head). `prefill`: prompts of
-512 tokens, one new token. `decode`: prompts of 16 tokens, 32 new ones. Greedy, no end token. Both sides run once to
-warm up and then REPEATS times in a process of their own; the fastest counts. Prints one table row a setting; ratios
-above 1 are in errata's favour. `share` is the matrix products of errata's prefill against what the machine reaches in
+512 tokens, one new token. `decode`: prompts of 16 tokens, 32 new ones, no end token. `answers`: 256 questions of 8 to
+40 tokens, at most 32 new ones, a tenth of the vocabulary ends an answer; `few-shot`: the same after 64 tokens that all
+share. transformers gets questions in batches of 32, sorted by length and padded on the left. Greedy. Both sides run
+once to warm up and then REPEATS times in a process of their own; the fastest counts. Prints one table row a setting;
+ratios above 1 are in errata's favour. `share` is the matrix products of errata's prefill against what the machine reaches in
 one large product of that dtype.
 """
 import argparse
 import json
 import os
 import pathlib
+import random
 import subprocess
 import sys
 import tempfile
@@ -20,7 +23,27 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 LAYERS, HIDDEN, INNER, VOCAB = 12, 768, 2048, 32_000
-SETTINGS = [("prefill", 1, 512, 1), ("prefill", 32, 512, 1), ("decode", 1, 16, 32), ("decode", 32, 16, 32)]
+BATCH = 32
+
+
+def ids(count, generator):
+    return [generator.randrange(1000) for _ in range(count)]
+
+
+def fixed(prompts, length, new):
+    generator = random.Random(1)
+    return {"prompts": [ids(length, generator) for _ in range(prompts)], "max_new_tokens": new, "eos": []}
+
+
+def questions(shared):
+    generator = random.Random(2)
+    begin = ids(shared, generator)
+    prompts = [begin + ids(generator.randint(8, 40), generator) for _ in range(256)]
+    return {"prompts": prompts, "max_new_tokens": 32, "eos": list(range(0, VOCAB, 10))}
+
+
+SETTINGS = [("prefill", fixed(1, 512, 1)), ("prefill", fixed(32, 512, 1)), ("decode", fixed(1, 16, 32)),
+            ("decode", fixed(32, 16, 32)), ("answers", questions(0)), ("few-shot", questions(64))]
 
 
 def random_checkpoint(directory):
@@ -35,20 +58,25 @@ def random_checkpoint(directory):
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(directory)
 
 
-def transformers_seconds(directory, dtype, prompts, length, count, repeats):
+def transformers_seconds(directory, dtype, file, repeats):
     import torch
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(directory, dtype=getattr(torch, dtype)).eval()
-    ids = torch.randint(0, 1000, (prompts, length), generator=torch.Generator().manual_seed(1))
-    mask = torch.ones_like(ids)
+    work = json.loads(pathlib.Path(file).read_text())
+    prompts = sorted(work["prompts"], key=len)
     seconds = []
     with torch.no_grad():
         for _ in range(repeats + 1):
             start = time.perf_counter()
-            out = model.generate(ids, attention_mask=mask, max_new_tokens=count, do_sample=False, pad_token_id=0)
+            for at in range(0, len(prompts), BATCH):
+                batch = prompts[at:at + BATCH]
+                longest = max(map(len, batch))
+                rows = torch.tensor([[0] * (longest - len(p)) + p for p in batch])
+                mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in batch])
+                model.generate(rows, attention_mask=mask, max_new_tokens=work["max_new_tokens"], do_sample=False,
+                               pad_token_id=0, eos_token_id=work["eos"] or None)
             seconds.append(time.perf_counter() - start)
-            assert out.shape == (prompts, length + count)
     return seconds[1:]
 
 
@@ -88,20 +116,22 @@ def main():
                          {"seconds": transformers_seconds(*rest)}))
         return
     print("| | dtype | prompts | errata, tokens/s | transformers, tokens/s | ratio | share |\n|---|---|---|---|---|---|---|",
-          flush=True)
+          flush=True)  # new tokens, or those of the prompts for prefill
     products = 2 * LAYERS * (4 * HIDDEN * HIDDEN + 3 * HIDDEN * INNER)  # a token, without the head
     with tempfile.TemporaryDirectory() as folder:
         random_checkpoint(folder)
         for dtype in options.dtypes.split(","):
             rate = child([sys.executable, __file__, "--side", json.dumps(["matmul", dtype])], options.threads)["rate"]
-            for kind, prompts, length, count in SETTINGS:
-                ours = child([options.program, folder, dtype, prompts, length, count, options.repeats], options.threads)
+            for kind, work in SETTINGS:
+                file = pathlib.Path(folder) / "work.json"
+                file.write_text(json.dumps(work))
+                ours = child([options.program, folder, dtype, file, options.repeats], options.threads)
                 theirs = child([sys.executable, __file__, "--side", json.dumps(
-                    ["transformers", folder, dtype, prompts, length, count, options.repeats])], options.threads)
+                    ["transformers", folder, dtype, str(file), options.repeats])], options.threads)
                 fast, slow = min(ours["seconds"]), min(theirs["seconds"])
-                tokens = prompts * (length if kind == "prefill" else count)
+                tokens = sum(map(len, work["prompts"])) if kind == "prefill" else ours["tokens"]
                 share = f"{tokens / fast * products / rate:.0%}" if kind == "prefill" else ""
-                print(f"| {kind} | {dtype} | {prompts} | {tokens / fast:.0f} | {tokens / slow:.0f} "
+                print(f"| {kind} | {dtype} | {len(work['prompts'])} | {tokens / fast:.0f} | {tokens / slow:.0f} "
                       f"| **{slow / fast:.1f}** | {share} |", flush=True)
 
 

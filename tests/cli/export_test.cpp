@@ -77,14 +77,37 @@ TEST_F(ExportCommandTest, GivesFilesAndSelfCheckAsJson) {
   EXPECT_FALSE(fs::exists(temporary_ / "out" / "model.safetensors"));
 }
 
+TEST_F(ExportCommandTest, OtherProgramsFilesGoThereAndBack) {
+  const std::string file = (temporary_ / "edits.gguf").string();
+  const Outcome gguf =
+      run_export({"--adapter", adapter(), "--to", "gguf", "--out", file, "--json"});
+  ASSERT_EQ(gguf.status, 0) << gguf.err;
+  const Json json = Json::parse(gguf.out);
+  EXPECT_EQ(json.at("files").size(), 1);
+  EXPECT_EQ(json.at("files").at(0).at("name"), "edits.gguf");
+  EXPECT_LE(json.at("self_check").at("max_logprob_difference"), 1e-4);
+  const Outcome mlx =
+      run_export({"--adapter", file, "--to", "mlx", "--out", out(), "--dtype", "float16"});
+  ASSERT_EQ(mlx.status, 0) << mlx.err;
+  EXPECT_NE(mlx.out.find("adapters.safetensors"), std::string::npos);
+  const std::string peft = (temporary_ / "peft").string();
+  ASSERT_EQ(run_export({"--adapter", out(), "--to", "peft", "--out", peft}).status, 0);
+  const std::string merged = (temporary_ / "merged").string();
+  EXPECT_EQ(
+      run_export({"--adapter", file, "--adapter", out(), "--to", "merged", "--out", merged}).status,
+      0);
+}
+
 TEST_F(ExportCommandTest, RefusalsNameTheWayOut) {
-  const Outcome gguf = run_export({"--adapter", adapter(), "--to", "gguf", "--out", out()});
-  EXPECT_EQ(gguf.status, 5);
-  EXPECT_NE(gguf.err.find("--to merged"), std::string::npos);
   EXPECT_EQ(run_export({"--to", "merged", "--out", out()}).status, 2);
   const Outcome two =
       run_export({"--adapter", adapter(), "--adapter", adapter(), "--to", "peft", "--out", out()});
   EXPECT_EQ(two.status, 2);
+  EXPECT_NE(two.err.find("--to merged"), std::string::npos);
+  EXPECT_EQ(
+      run_export({"--adapter", adapter(), "--to", "peft", "--out", out(), "--dtype", "float16"})
+          .status,
+      2);
   const std::string nowhere = (temporary_ / "nowhere").string();
   EXPECT_EQ(run_export({"--adapter", nowhere, "--to", "merged", "--out", out()}).status, 3);
   fs::remove(temporary_ / "adapter" / "adapter_model.safetensors");

@@ -5,6 +5,7 @@
 #include "core/model.h"
 #include "core/safetensors.h"
 #include "core/tokenizer_training.h"
+#include "peft/adapter.h"
 #include "tests/support/run_command.h"
 #include "tests/support/temporary_directory.h"
 
@@ -217,6 +218,50 @@ TEST_F(ModelCommandsTest, ChatWritesTheTurnsOfAFormat) {
       {"generate", "--model", model(), "--prompt", "x", "--system", "y"},
       2,
       {"--system", "--chat"});
+}
+
+TEST_F(ModelCommandsTest, EachPromptMayHaveItsAdapter) {
+  const auto target = copy();
+  {
+    Model loaded = load_model(model());
+    for (const char* name : {"a", "b"}) {
+      const auto adapter = peft::attach_adapter(loaded.decoder, peft::AdapterConfig{}, 1);
+      {
+        const torch::NoGradGuard no_grad;
+        for (const auto& [key, tensor] : adapter->named_parameters()) {
+          tensor.detach().normal_(0, 1);
+        }
+      }
+      peft::save_adapter(*adapter, *target / name);
+    }
+  }
+  const auto path = [&](const char* name) { return (*target / name).string(); };
+  const auto line = [](const std::string& adapter) {
+    return Json{{"prompt", "The river"}, {"adapter", adapter}}.dump() + "\n";
+  };
+  write_file(
+      *target / "p.jsonl", line(path("a")) + "{\"prompt\": \"The river\"}\n" + line(path("b")));
+  const auto texts = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), {"generate", "--model", model()});
+    arguments.insert(arguments.end(), {"--max-new-tokens", "8", "--dtype", "float32", "--json"});
+    const Outcome outcome = run_command(arguments);
+    EXPECT_EQ(outcome.code, 0) << outcome.err;
+    return outcome.json()["results"];
+  };
+  const Json together = texts({"--prompts", path("p.jsonl")});
+  ASSERT_EQ(together.size(), 3);
+  EXPECT_EQ(together[0]["adapter"], path("a"));
+  const std::vector<std::string> prompt = {"--prompt", "The river"};
+  EXPECT_EQ(together[1]["tokens"], texts(prompt)[0]["tokens"]);
+  for (const auto& [index, name] : {std::pair{0, "a"}, {2, "b"}}) {
+    EXPECT_EQ(
+        together[index]["tokens"],
+        texts({"--prompt", "The river", "--adapter", path(name)})[0]["tokens"]);
+  }
+  expect_failure(
+      {"generate", "--model", model(), "--prompts", path("p.jsonl"), "--adapter", path("a")},
+      2,
+      {"--adapter", "of their own"});
 }
 
 TEST_F(ModelCommandsTest, EndsAtEos) {

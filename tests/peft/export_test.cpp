@@ -5,6 +5,8 @@
 #include "core/base/json.h"
 #include "core/model.h"
 #include "peft/adapter.h"
+#include "peft/adapter_source.h"
+#include "peft/gguf_file.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/seeding_test.h"
@@ -146,6 +148,14 @@ TEST_F(ExportTest, FullDiskLeavesNothingBehind) {
     expect_error(ErrorCode::kIo, {"No space left"}, [&] {
       export_peft(model_path(), adapter_path(), temporary_ / "new" / "out");
     });
+    for (const char* name : {"out", "out.gguf"}) {
+      expect_error(ErrorCode::kIo, {"No space left"}, [&] {
+        export_gguf(model_path(), adapter_path(), temporary_ / "new" / name);
+      });
+    }
+    expect_error(ErrorCode::kIo, {"No space left"}, [&] {
+      export_mlx(model_path(), adapter_path(), temporary_ / "new" / "out");
+    });
     set_disk_limit_for_testing(-1);
     EXPECT_EQ(count_files(), files_before_) << bytes;
   }
@@ -200,6 +210,98 @@ TEST_F(ExportTest, ExactDifferencesNeedARankForPeft) {
       export_peft(model_path(), temporary_ / "delta", out(), options).truncation_error;
   const torch::Tensor values = torch::linalg_svdvals(change);
   EXPECT_NEAR(lost, (values[1] / values.norm()).item<double>(), 1e-3);
+}
+
+TEST_F(ExportTest, GgufIsOneFileOfItsOwnName) {
+  const ExportResult result = export_gguf(model_path(), adapter_path(), out());
+  ASSERT_EQ(result.files.size(), 1);
+  EXPECT_EQ(count_files(), files_before_ + 2) << "the directory and one file";
+  const std::string run = temporary_.path().filename().string(); // holds "adapter"
+  EXPECT_EQ(result.files[0].name, "model-17K-" + run + "-v1.0-F32-LoRA.gguf");
+  EXPECT_EQ(result.modules, 6);
+  EXPECT_LE(result.self_check.max_difference, 1e-4);
+  EXPECT_EQ(result.self_check.positions, 8 * 15);
+  const auto adapter = load_adapter(base_, out());
+  EXPECT_TRUE(torch::allclose(log_probabilities(base_), adapted_, 1e-4, 1e-4));
+  EXPECT_EQ(adapter_metadata(find_adapter(out())).at("errata.edits.sha256"), "abc");
+}
+
+TEST_F(ExportTest, GgufGoesToTheFileThatIsNamed) {
+  const fs::path file = temporary_ / "new" / "edits.gguf";
+  ExportOptions options;
+  const ExportResult result = export_gguf(model_path(), adapter_path(), file, options);
+  EXPECT_EQ(result.files.at(0).name, "edits.gguf");
+  EXPECT_EQ(count_files(), files_before_ + 2) << "the directory and one file";
+  expect_error(ErrorCode::kInvalidArgument, {"exists", "--force"}, [&] {
+    export_gguf(model_path(), adapter_path(), file, options);
+  });
+  options.force = true;
+  options.dtype = torch::kBFloat16;
+  const ExportResult rounded = export_gguf(model_path(), adapter_path(), file, options);
+  EXPECT_LE(rounded.self_check.max_difference, 1e-4);
+  EXPECT_GT(rounded.self_check.rounding, 1e-4);
+  EXPECT_LT(rounded.files.at(0).bytes, result.files.at(0).bytes);
+  // What comes back is an adapter like any other.
+  export_peft(model_path(), file, out());
+  const auto adapter = load_adapter(base_, out());
+  EXPECT_TRUE(torch::allclose(log_probabilities(base_), adapted_, 0.05, 0.05));
+  EXPECT_EQ(adapter_metadata(find_adapter(out())).at("errata.edits.sha256"), "abc");
+}
+
+TEST_F(ExportTest, OnlyAGgufAdapterIsReplaced) {
+  ExportOptions options;
+  options.force = true;
+  const auto expect_kept = [&](const fs::path& target) {
+    expect_error(ErrorCode::kInvalidArgument, {target.filename().string(), "--force"}, [&] {
+      export_gguf(model_path(), adapter_path(), target, options);
+    });
+  };
+  const fs::path text = temporary_ / "text.gguf";
+  write_file(text, "years of work");
+  expect_kept(text);
+  EXPECT_EQ(read_file(text), "years of work");
+  // A model of gigabytes, alone in its directory.
+  const fs::path models = temporary_ / "models";
+  fs::create_directories(models);
+  write_gguf(models / "model.gguf", {{"general.type", std::string("model")}}, {});
+  expect_kept(models);
+  expect_kept(models / "model.gguf");
+  fs::create_directories(temporary_ / "directory.gguf");
+  expect_error(ErrorCode::kCorrupt, {"directory.gguf", "directory"}, [&] {
+    export_gguf(model_path(), adapter_path(), temporary_ / "directory.gguf", options);
+  });
+  export_gguf(model_path(), adapter_path(), out(), options);
+  export_gguf(model_path(), adapter_path(), out(), options);
+}
+
+TEST_F(ExportTest, MlxDirectoryGivesTheAdaptedModel) {
+  const ExportResult result = export_mlx(model_path(), adapter_path(), out());
+  ASSERT_EQ(result.files.size(), 2);
+  EXPECT_EQ(result.files[0].name, "adapter_config.json");
+  EXPECT_EQ(result.files[1].name, "adapters.safetensors");
+  EXPECT_LE(result.self_check.max_difference, 1e-4);
+  const auto adapter = load_adapter(base_, out());
+  EXPECT_TRUE(torch::allclose(log_probabilities(base_), adapted_, 1e-4, 1e-4));
+  EXPECT_EQ(adapter_metadata(find_adapter(out())).at("errata.edits.sha256"), "abc");
+}
+
+TEST_F(ExportTest, FormatsWithoutExactDifferencesNeedARank) {
+  const torch::Tensor change = torch::randn({24, 2}).mm(torch::randn({2, 40})) * 0.05;
+  save_adapter(
+      *attach_delta(base_, {{"model.layers.2.mlp.down_proj", change}}), temporary_ / "delta");
+  ExportOptions options;
+  const auto both = [&] {
+    const double gguf =
+        export_gguf(model_path(), temporary_ / "delta", temporary_ / "gguf", options)
+            .truncation_error;
+    return std::max(
+        gguf,
+        export_mlx(model_path(), temporary_ / "delta", temporary_ / "mlx", options)
+            .truncation_error);
+  };
+  expect_error(ErrorCode::kUnsupported, {"GGUF", "--rank", "--to merged"}, both);
+  options.rank = 2;
+  EXPECT_LT(both(), 1e-5);
 }
 
 } // namespace

@@ -8,6 +8,17 @@
 
 namespace errata::testing_support {
 
+/// Its weights are random, from a seed, and need no gradient.
+inline Decoder random_decoder(const DecoderConfig& config, torch::Dtype dtype) {
+  torch::manual_seed(1);
+  Decoder decoder(config, torch::TensorOptions().dtype(dtype));
+  decoder->initialise(0.1);
+  for (auto& parameter : decoder->parameters()) {
+    parameter.requires_grad_(false);
+  }
+  return decoder;
+}
+
 /// A random decoder with Gemma 3's features in odd sizes: 12 layers, so that layer numbers have one
 /// and two digits.
 inline Decoder tiny_decoder(std::int64_t num_layers = 12, torch::Dtype dtype = torch::kFloat32) {
@@ -29,13 +40,24 @@ inline Decoder tiny_decoder(std::int64_t num_layers = 12, torch::Dtype dtype = t
   for (std::int64_t i = 0; i < num_layers; ++i) {
     config.layers.push_back({i % 2 == 0 ? 4 : 0, RopeConfig{}});
   }
-  torch::manual_seed(1);
-  Decoder decoder(config, torch::TensorOptions().dtype(dtype));
-  decoder->initialise(0.1);
-  for (auto& parameter : decoder->parameters()) {
-    parameter.requires_grad_(false);
-  }
-  return decoder;
+  return random_decoder(config, dtype);
+}
+
+/// One of the same sizes with Llama's features.
+inline Decoder tiny_llama(std::int64_t num_layers = 12) {
+  DecoderConfig config;
+  config.model_type = "llama";
+  config.vocab_size = 50;
+  config.hidden_size = 24;
+  config.intermediate_size = 40;
+  config.num_heads = 4;
+  config.num_kv_heads = 2;
+  config.head_dim = 8;
+  config.max_positions = 64;
+  config.query_scale = 0.35;
+  config.activation = Activation::kSilu;
+  config.layers.resize(static_cast<std::size_t>(num_layers));
+  return random_decoder(config, torch::kFloat32);
 }
 
 inline PackedBatch tiny_batch() {

@@ -67,8 +67,7 @@ class Model {
           const bool follows = other.fact.subject == fact.subject &&
                                other.fact.relation == fact.relation && other.fact.valid_from &&
                                start_of(other.fact.valid_from) > start_of(fact.valid_from);
-          if (follows &&
-              (!fact.valid_to || to_days(*other.fact.valid_from) < to_days(*fact.valid_to))) {
+          if (follows && (!fact.valid_to || *other.fact.valid_from < *fact.valid_to)) {
             fact.valid_to = other.fact.valid_from;
           }
         }
@@ -108,8 +107,11 @@ std::vector<Fact> on(const std::vector<Fact>& facts, const Date& day) {
 // Old and new value of each slot that differs; an object of a many-valued slot is its own slot.
 using Change = std::pair<std::string, std::string>;
 std::map<std::string, Change> changes(
-    const std::vector<Fact>& facts, const Date& from, const Date& to) {
-  const auto values = [&](const Date& day) {
+    const std::vector<Fact>& before,
+    const std::vector<Fact>& after,
+    const Date& from,
+    const Date& to) {
+  const auto values = [&](const std::vector<Fact>& facts, const Date& day) {
     std::map<std::string, std::tuple<long, std::string>> best;
     for (const Fact& fact : on(facts, day)) {
       const std::string slot =
@@ -120,14 +122,19 @@ std::map<std::string, Change> changes(
     return best;
   };
   std::map<std::string, Change> result;
-  for (const auto& [slot, value] : values(from)) {
+  for (const auto& [slot, value] : values(before, from)) {
     result[slot].first = std::get<1>(value);
   }
-  for (const auto& [slot, value] : values(to)) {
+  for (const auto& [slot, value] : values(after, to)) {
     result[slot].second = std::get<1>(value);
   }
   std::erase_if(result, [](const auto& item) { return item.second.first == item.second.second; });
   return result;
+}
+
+std::map<std::string, Change> changes(
+    const std::vector<Fact>& facts, const Date& from, const Date& to) {
+  return changes(facts, facts, from, to);
 }
 
 std::map<std::string, Change> changes(const std::vector<Edit>& edits) {
@@ -238,13 +245,50 @@ void step(EditStore& store, Model& model) {
   }
 }
 
+using Description = std::tuple<std::string, bool>; // end, standing
+std::map<Model::Key, Description> described(const std::vector<Fact>& facts) {
+  std::map<Model::Key, Description> result;
+  for (const Fact& fact : facts) {
+    result[Model::key_of(fact)] = {
+        fact.valid_to ? to_string(*fact.valid_to) : "-", fact.provisional};
+  }
+  return result;
+}
+
+// What the store says it learnt must lead from the earlier facts to the later ones.
+void check_learnt(
+    const std::vector<Learnt>& learnt,
+    const std::vector<Fact>& before,
+    const std::vector<Fact>& after) {
+  auto state = described(before);
+  for (const Learnt& item : learnt) {
+    RC_ASSERT((item.kind == EditKind::kInjection) == !item.before.has_value());
+    RC_ASSERT((item.kind == EditKind::kRemoval) == !item.after.has_value());
+    if (item.before) {
+      const auto place = state.find(Model::key_of(item.before->fact));
+      RC_ASSERT(place != state.end());
+      state.erase(place);
+    }
+  }
+  for (const Learnt& item : learnt) {
+    if (item.after) {
+      const Fact& fact = item.after->fact;
+      const Description description{
+          fact.valid_to ? to_string(*fact.valid_to) : "-", fact.provisional};
+      RC_ASSERT(state.emplace(Model::key_of(fact), description).second);
+    }
+  }
+  RC_ASSERT(state == described(after));
+}
+
 RC_GTEST_PROP(StoreModelTest, BehavesAsThePlainModel, ()) {
   const testing_support::TemporaryDirectory directory;
-  EditStore store = EditStore::create(directory / "s");
+  EditStore store = EditStore::create(directory / "s", throwaway());
   store.put_relation(relation("one"));
   store.put_relation(relation("many", false));
   Model model;
   std::map<std::int64_t, std::vector<Fact>> history; // change: facts then
+  history[store.statistics().changes];
   const int steps = *rc::gen::inRange(1, 15);
   for (int i = 0; i < steps; ++i) {
     step(store, model);
@@ -261,6 +305,15 @@ RC_GTEST_PROP(StoreModelTest, BehavesAsThePlainModel, ()) {
     const Date from = std::min(day, later);
     const Date to = std::max(day, later);
     RC_ASSERT(changes(store.diff(from, to, change)) == changes(facts, from, to));
+    // Two record times, with and without days.
+    const auto& [later_change, later_facts] =
+        *std::next(history.begin(), *rc::gen::inRange<std::ptrdiff_t>(0, std::ssize(history)));
+    if (change <= later_change) {
+      RC_ASSERT(
+          changes(store.diff(Moment{from, change}, Moment{to, later_change})) ==
+          changes(facts, later_facts, from, to));
+      check_learnt(store.learnt(change, later_change), facts, later_facts);
+    }
   }
 }
 
@@ -278,7 +331,7 @@ RC_GTEST_PROP(StoreModelTest, OrderOfAdditionsDoesNotMatter, ()) {
   facts.resize(std::min<std::size_t>(facts.size(), 8));
   std::vector<std::string> hashes;
   for (const char* name : {"forwards", "backwards"}) {
-    EditStore store = EditStore::create(directory / name);
+    EditStore store = EditStore::create(directory / name, throwaway());
     store.put_relation(relation("one"));
     store.put_relation(relation("many", false));
     for (const Fact& item : facts) {
@@ -297,7 +350,7 @@ RC_GTEST_PROP(StoreModelTest, OrderOfAdditionsDoesNotMatter, ()) {
 
 RC_GTEST_PROP(StoreModelTest, DumpAndRestoreAreInverse, ()) {
   const testing_support::TemporaryDirectory directory;
-  EditStore store = EditStore::create(directory / "s");
+  EditStore store = EditStore::create(directory / "s", throwaway());
   store.put_relation(relation("one"));
   store.put_relation(relation("many", false));
   Model model;
@@ -305,7 +358,7 @@ RC_GTEST_PROP(StoreModelTest, DumpAndRestoreAreInverse, ()) {
     step(store, model);
   }
   store.dump(directory / "a");
-  const EditStore copy = EditStore::restore(directory / "a", directory / "t");
+  const EditStore copy = EditStore::restore(directory / "a", directory / "t", throwaway());
   copy.dump(directory / "b");
   RC_ASSERT(read_file(directory / "a") == read_file(directory / "b"));
   RC_ASSERT(copy.content_hash() == store.content_hash());

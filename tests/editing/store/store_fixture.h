@@ -21,6 +21,13 @@ class StoreTest : public ::testing::Test {
   testing_support::TemporaryDirectory directory_;
 };
 
+/// Does not wait for the disk: for tests that make hundreds of stores.
+inline StoreOptions throwaway() {
+  StoreOptions options;
+  options.durable = false;
+  return options;
+}
+
 inline datasets::Relation relation(const std::string& name, bool functional = true) {
   datasets::Relation relation;
   relation.name = name;
