@@ -122,7 +122,31 @@ void print_import(std::ostream& out, const ImportReport& report, bool dry_run) {
                                : concat("recorded as change ", report.change, "\n"));
 }
 
+// An option that would be passed over is a mistake.
+void require_fitting(const ImportCommand& options) {
+  const std::string& format = options.request.format;
+  const auto require = [&](bool fits, const char* option, const char* formats) {
+    ERRATA_CHECK(
+        fits,
+        ErrorCode::kInvalidArgument,
+        option,
+        " goes with --format ",
+        formats,
+        ", not with ",
+        format);
+  };
+  require(options.mapping.empty() || format == "table", "--mapping", "table");
+  require(options.entities.empty() || format == "yago11k", "--entities", "yago11k");
+  require(
+      options.relations.empty() || format == "facts" || format == "yago11k",
+      "--relations",
+      "facts and yago11k");
+  require(
+      options.request.options.zsre_target == "alt" || format == "zsre", "--zsre-target", "zsre");
+}
+
 void run_import(const StoreCommand& command, const ImportCommand& options, const Streams& streams) {
+  require_fitting(options);
   EditStore store = command.open();
   editing::ImportRequest request = options.request;
   request.options.path = options.path;

@@ -287,7 +287,7 @@ class Run {
     std::vector<datasets::Edit> edits = setup_->plan.edits;
     for (const datasets::ExplicitEdit& given : setup_->plan.explicit_edits) {
       datasets::Edit& edit = edits.emplace_back();
-      edit.id = concat(setup_->set, '/', given.id);
+      edit.id = editing::set_edit_id(setup_->set, given.id);
       edit.kind = given.target_true.empty() ? datasets::EditKind::kInjection
                                             : datasets::EditKind::kModification;
       edit.subject = given.subject;

@@ -126,7 +126,7 @@ void plan_from_set(const EditBatchOptions& options, EditSetup& setup) {
   setup.source_hash = setup.store->content_hash();
   setup.set = options.set;
   setup.knowledge = editing::load_vocabulary(*setup.store);
-  setup.plan = editing::make_set_plan(*setup.store, options.set);
+  setup.plan = editing::make_set_plan(*setup.store, options.set, options.without);
   const auto conflicts = setup.store->set_conflicts(options.set);
   if (!conflicts.empty()) {
     log(LogLevel::kWarning,

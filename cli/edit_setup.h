@@ -39,6 +39,7 @@ struct EditSetup {
   std::vector<datasets::Edit> difference(const Date& from, const Date& to) const {
     return left_out.rest(store->diff(from, to));
   }
+
   bool given_outright() const { return !plan.explicit_edits.empty(); }
 };
 

@@ -328,9 +328,28 @@ EditPlan make_edit_plan(
   return plan;
 }
 
-EditPlan make_set_plan(const EditStore& store, std::string_view set) {
+std::string set_edit_id(std::string_view set, std::string_view id) {
+  return concat(set, '/', id);
+}
+
+EditPlan make_set_plan(
+    const EditStore& store, std::string_view set, const std::vector<std::string>& without) {
   require_set(store, set);
   std::vector<datasets::ExplicitEdit> edits = store.explicit_edits(set);
+  for (const std::string& left_out : without) {
+    const auto removed = std::erase_if(edits, [&](const datasets::ExplicitEdit& edit) {
+      return set_edit_id(set, edit.id) == left_out;
+    });
+    ERRATA_CHECK(
+        removed > 0,
+        ErrorCode::kInvalidArgument,
+        "set '",
+        set,
+        "' has no edit '",
+        left_out,
+        "' to leave out; expected an id like ",
+        edits.empty() ? "set/0" : set_edit_id(set, edits.front().id));
+  }
   ERRATA_CHECK(
       !edits.empty(),
       ErrorCode::kInvalidArgument,

@@ -112,8 +112,13 @@ std::vector<datasets::Edit> difference(const World& before, const World& after);
 EditPlan make_edit_plan(
     std::vector<datasets::ExplicitEdit> edits, std::vector<datasets::MultiHopCase> cases = {});
 
-/// The plan for a set of a store. `kInvalidArgument` when there is no such set or no edit in it.
-EditPlan make_set_plan(const EditStore& store, std::string_view set);
+/// What a run record calls an edit of a set: `set/id`, as every data set counts from 0.
+std::string set_edit_id(std::string_view set, std::string_view id);
+
+/// The plan for a set of a store, but for the edits that `without` names (`set_edit_id`).
+/// `kInvalidArgument` when there is no such set, no edit in it, or no edit of such a name.
+EditPlan make_set_plan(
+    const EditStore& store, std::string_view set, const std::vector<std::string>& without = {});
 
 /// Counts by part, relation and locality kind as one JSON document.
 std::string summary_json(const EditPlan& plan);

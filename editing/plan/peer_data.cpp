@@ -31,15 +31,14 @@ constexpr std::size_t kQuestionsThrough = 3;
 /// The statements of a fact that end with its object, cut before it.
 std::vector<std::string> openings(const Wordings& wordings, const Hop& hop) {
   std::vector<std::string> result;
-  for (std::string statement : wordings.statements(hop)) {
-    if (statement.ends_with('.') && !hop.object.ends_with('.')) {
-      statement.pop_back();
-    }
-    const std::string end = " " + hop.object;
-    if (statement.size() > end.size() && statement.ends_with(end)) {
-      statement.resize(statement.size() - end.size());
-      if (std::find(result.begin(), result.end(), statement) == result.end()) {
-        result.push_back(std::move(statement));
+  for (const std::string& statement : wordings.statements(hop)) {
+    const std::string end = " " + hop.object; // which may itself end with a full stop
+    const bool stopped = statement.ends_with(end + ".");
+    const std::size_t size = end.size() + (stopped ? 1 : 0);
+    if ((stopped || statement.ends_with(end)) && statement.size() > size) {
+      const std::string opening = statement.substr(0, statement.size() - size);
+      if (std::find(result.begin(), result.end(), opening) == result.end()) {
+        result.push_back(opening);
       }
     }
   }

@@ -187,6 +187,7 @@ CREATE INDEX run_edits_by_slot ON run_edits (subject, relation);
 
 // A slot is found through one index instead of two, current facts and former ones apart; record
 // times and the edits of runs are found without reading all of them.
+//
 // Edits given outright get other names of their target, and probes of two more kinds with the
 // criterion under which the data set lists them. SQLite cannot change a CHECK, so the two tables
 // are made anew; dropping the old answers first keeps the cascade from reaching the new ones.

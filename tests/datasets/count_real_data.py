@@ -5,6 +5,7 @@ Shares no code with the importers: tests/datasets/real_data_test.cpp holds the p
 usage: count_real_data.py DATA_DIR
 """
 import collections
+import datetime
 import json
 import re
 import sys
@@ -106,6 +107,13 @@ def first_day(text):
     return (text + "-01-01")[:10] if len(text) == 4 else (text + "-01")[:10]
 
 
+def exists(text):
+    try:
+        return bool(datetime.date.fromisoformat(first_day(text)))
+    except ValueError:
+        return False
+
+
 def last_day(text):
     return text + "-12-31" if len(text) == 4 else text + "-31" if len(text) == 7 else text
 
@@ -151,6 +159,9 @@ def yago(name):
             year, _, rest = day.partition("-")
             return year.zfill(4) + ("-" + rest if rest else "")
         start, end = (day and full(day) for day in (start, end))
+        if not all(exists(day) for day in (start, end) if day):
+            skipped += 1
+            continue
         if start and end and last_day(end) < first_day(start):
             skipped += 1
             continue
