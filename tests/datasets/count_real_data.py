@@ -142,6 +142,7 @@ def dyknow(name):
                 for role, inner in value.items():
                     slot(subject, role, inner)
     show(f"dyknow {name}", answers=answers, skipped=skipped, slots=len(slots), facts=len(facts))
+    return facts
 
 
 def yago(name):
@@ -182,8 +183,7 @@ counterfact()
 zsre()
 knowedit("zsre_test_all")
 knowedit("wiki_recent_train")
-dyknow("qa_generated")
-dyknow("grc_generated")
+show("dyknow, both files", facts=len(dyknow("qa_generated") | dyknow("grc_generated")))
 for part in ("train", "valid", "test", "triple2id"):
     yago(part)
 congress()

@@ -6,17 +6,19 @@
 #include "tests/editing/store/store_fixture.h"
 
 #include <gmock/gmock.h>
-#include <sqlite3.h>
 
 #include <cstdlib>
+#include <fstream>
+#include <functional>
+#include <malloc.h>
 #include <map>
+#include <optional>
 
 // Importing into a store: repeatable, all or nothing, with a reason for whatever is left out.
 
 namespace errata::editing {
 namespace {
 
-using datasets::ExplicitEdit;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::SizeIs;
@@ -221,72 +223,53 @@ TEST_F(ImportTest, EverySkippedRecordIsHeardOf) {
   EXPECT_THAT(heard[3], HasSubstr("yago11k.txt:7"));
 }
 
-// Ten times the records may not need more memory: of the file one record is held at a time.
+/// Most memory that the process holds while `work` is done; nothing where the system cannot say.
+std::optional<std::uint64_t> peak_of(const std::function<void()>& work) {
+  malloc_trim(0); // what earlier tests have freed would hide a growth
+  std::ofstream reset("/proc/self/clear_refs");
+  if (!(reset << "5" << std::flush)) { // sets the peak back to what is held now
+    return std::nullopt;
+  }
+  work();
+  return peak_rss_bytes();
+}
+
+// Ten times the records may not need more memory: of the file one record is held at a time. The
+// large file says again and again what the small one says, for else the store's page cache, which
+// may grow to its 64 MB, would be measured too.
 TEST_F(ImportTest, MemoryDoesNotGrowWithTheFile) {
+  constexpr int kEdits = 2'000;
   const std::string filler(2000, 'x');
   const auto write_records = [&](const std::string& name, int count) {
     AtomicFile out(file(name));
-    out.write("[");
     for (int i = 0; i < count; ++i) {
       out.write(concat(
-          i == 0 ? "" : ",\n",
-          R"({"prompt": "{} is )",
+          i == 0 ? "[" : ",\n",
+          R"({"case_id": )",
+          i % kEdits,
+          R"(, "target_new": "x", "prompt": ")",
           filler,
-          R"(", "subject": "s)",
-          i,
-          R"(", "target": "x"})"));
+          R"("})"));
     }
     out.write("]");
     out.commit();
   };
-  write_records("small.json", 2'000);  // 4 MB
-  write_records("large.json", 20'000); // 40 MB
-  import_file(store_, request("fastedit", file("small.json")));
-  const std::uint64_t before = peak_rss_bytes();
-  ImportRequest large = request("fastedit", file("large.json"));
-  const ImportReport report = import_file(store_, large);
-  EXPECT_EQ(report.edits, 20'000);
-  EXPECT_LT(peak_rss_bytes(), before + 16'000'000);
-}
-
-// A store that the first schema made, filled through SQLite alone.
-TEST_F(ImportTest, ProbesOfTheFirstSchemaSurviveTheUpgrade) {
-  const auto run = [&](const char* sql) {
-    sqlite3* database = nullptr;
-    ASSERT_EQ(sqlite3_open(file("s.db").c_str(), &database), SQLITE_OK);
-    char* message = nullptr;
-    EXPECT_EQ(sqlite3_exec(database, sql, nullptr, nullptr, &message), SQLITE_OK)
-        << (message == nullptr ? "" : message);
-    sqlite3_free(message);
-    sqlite3_close(database);
+  const auto peak_of_import = [&](const std::string& name) {
+    return peak_of([&] {
+      EditStore store = EditStore::create(file(name + ".db"));
+      EXPECT_EQ(import_file(store, request("counterfact", file(name))).edits, kEdits);
+    });
   };
-  import_file(store_, sample_request("counterfact", "counterfact.json"));
-  const ExplicitEdit now = *store_.explicit_edit("counterfact", "1");
-  ASSERT_THAT(now.locality, SizeIs(1));
-  store_ = EditStore::create(file("other.db"));
-  run("BEGIN;"
-      "CREATE TABLE p (id INTEGER PRIMARY KEY, edit INTEGER NOT NULL REFERENCES edits (id) ON "
-      "DELETE CASCADE, kind TEXT NOT NULL CHECK (kind IN ('paraphrase', 'locality')), position "
-      "INTEGER NOT NULL, prompt TEXT NOT NULL CHECK (prompt <> ''), UNIQUE (edit, kind, position)) "
-      "STRICT;"
-      "INSERT INTO p SELECT id, edit, kind, position, prompt FROM probes WHERE kind IN "
-      "('paraphrase', 'locality');"
-      "CREATE TABLE a (probe INTEGER NOT NULL REFERENCES p (id) ON DELETE CASCADE, position "
-      "INTEGER NOT NULL, text TEXT NOT NULL, PRIMARY KEY (probe, position)) STRICT, WITHOUT ROWID;"
-      "INSERT INTO a SELECT * FROM probe_answers WHERE probe IN (SELECT id FROM p);"
-      "DROP TABLE probe_answers; DROP TABLE probes; ALTER TABLE p RENAME TO probes;"
-      "ALTER TABLE a RENAME TO probe_answers; DROP TABLE edit_aliases; DROP INDEX edits_by_slot;"
-      "PRAGMA user_version = 1; COMMIT");
-  store_ = EditStore::open(file("s.db"));
-  EXPECT_THAT(store_.verify(), IsEmpty());
-  const ExplicitEdit upgraded = *store_.explicit_edit("counterfact", "1");
-  EXPECT_EQ(upgraded.paraphrases, now.paraphrases);
-  ASSERT_THAT(upgraded.locality, SizeIs(1));
-  EXPECT_EQ(upgraded.locality[0].answers, now.locality[0].answers);
-  EXPECT_EQ(upgraded.locality[0].kind, ""); // the first schema did not know it
-  const ImportReport again = import_file(store_, sample_request("counterfact", "counterfact.json"));
-  EXPECT_EQ(again.added, 2); // kinds and further probes are new
-  EXPECT_EQ(*store_.explicit_edit("counterfact", "1"), now);
+  write_records("small.json", kEdits);      // 4 MB
+  write_records("large.json", 10 * kEdits); // 41 MB
+  peak_of_import("small.json");             // what is made once is made
+  std::filesystem::remove(file("small.json.db"));
+  const auto small = peak_of_import("small.json");
+  const auto large = peak_of_import("large.json");
+  if (!small || !large) {
+    GTEST_SKIP() << "this system does not set the peak of memory back";
+  }
+  EXPECT_LT(*large, *small + 10'000'000);
 }
 
 class RealImportTest : public ImportTest {
@@ -341,11 +324,12 @@ TEST_F(RealImportTest, DatedFacts) {
   import_twice("dyknow", "dyknow/qa_generated.json");
   EXPECT_EQ(store_.statistics().facts, 1158);
   import_twice("dyknow", "dyknow/grc_generated.json");
-  EXPECT_EQ(store_.statistics().facts, 1158); // the same facts in other words
+  // The same facts in other words, and one more: who followed Colombia's president of 2018.
+  EXPECT_EQ(store_.statistics().facts, 1159);
   import_twice("congress", "congress/executive.yaml");
-  EXPECT_EQ(store_.statistics().facts, 1158 + 131);
+  EXPECT_EQ(store_.statistics().facts, 1159 + 131);
   import_twice("yago11k", "yago11k/yago_train.txt");
-  EXPECT_EQ(store_.statistics().facts, 1158 + 131 + 16320);
+  EXPECT_EQ(store_.statistics().facts, 1159 + 131 + 16320);
   EXPECT_THAT(store_.verify(), IsEmpty());
   // What the files say about some days, read by hand.
   const auto holder = [&](const char* subject, const char* relation, const char* day) {
@@ -363,6 +347,8 @@ TEST_F(RealImportTest, DatedFacts) {
   EXPECT_EQ(holder("United States", "president", "1963-11-21"), "John Fitzgerald Kennedy;");
   EXPECT_EQ(holder("United States", "president", "1963-11-23"), "Lyndon Baines Johnson;");
   EXPECT_EQ(holder("Italy", "president", "2010-01-01"), "Giorgio Napolitano;");
+  EXPECT_EQ(holder("Colombia", "president", "2022-08-06"), "Iván Duque;");
+  EXPECT_EQ(holder("Colombia", "president", "2022-08-07"), "Gustavo Petro;");
   EXPECT_EQ(holder("Amazon", "ceo", "2021-07-05"), ""); // a day between two holders
   EXPECT_EQ(holder("Amazon", "ceo", "2021-07-06"), "Andy Jassy;");
 }

@@ -88,6 +88,32 @@ TEST_F(MigrationTest, DumpsOfEveryVersionAreRestored) {
   }
 }
 
+// The first schema knew neither portability and generation prompts nor names of the target, and no
+// criteria. What it had is kept, what it did not know can be added, and both come back.
+TEST_F(MigrationTest, EditsOfTheFirstSchemaTakeWhatTheSecondKnows) {
+  make_old_store(1);
+  EditStore store = EditStore::open(file("old"));
+  const datasets::ExplicitEdit old = *store.explicit_edit("march", "x1");
+  EXPECT_THAT(old.paraphrases, ElementsAre("Kazakhstan's capital:"));
+  EXPECT_THAT(
+      old.locality, ElementsAre(datasets::Probe{"The capital of Italy is", {"Rome", "Roma"}, ""}));
+  EXPECT_THAT(old.portability, IsEmpty());
+  EXPECT_THAT(old.generation, IsEmpty());
+  EXPECT_THAT(old.target_aliases, IsEmpty());
+
+  datasets::ExplicitEdit more = old;
+  more.locality[0].kind = "Forgetfulness";
+  more.portability = {
+      {"Where does Kazakhstan's president work?", {"Astana", "Aqmola"}, "Reasoning"}};
+  more.generation = {"Kazakhstan is known for"};
+  more.target_aliases = {"Aqmola"};
+  EXPECT_EQ(store.put_edits("march", {&more, 1}), 1);
+  EXPECT_EQ(store.put_edits("march", {&more, 1}), 0);
+  EXPECT_THAT(store.verify(), IsEmpty());
+  EXPECT_EQ(*EditStore::open(file("old")).explicit_edit("march", "x1"), more);
+  EXPECT_EQ(store.statistics().edits, 1);
+}
+
 TEST_F(MigrationTest, TwoProcessesUpgradeOnce) {
   make_old_store(1);
   const EditStore first = EditStore::open(file("old"));
