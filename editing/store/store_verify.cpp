@@ -15,7 +15,7 @@ struct Invariant {
   const char* query;
 };
 
-constexpr std::array<Invariant, 22> kInvariants = {{
+constexpr std::array<Invariant, 25> kInvariants = {{
     {"fact whose valid_from does not exist",
      "SELECT id FROM facts WHERE date(substr(valid_from || '-01-01', 1, 10), '+0 days') IS NOT "
      "substr(valid_from || '-01-01', 1, 10)"},
@@ -44,6 +44,15 @@ constexpr std::array<Invariant, 22> kInvariants = {{
      "SELECT id FROM edits WHERE superseded < recorded"},
     {"multi-hop case whose hops are not numbered from 0",
      "SELECT case_id FROM case_hops GROUP BY case_id, day "
+     "HAVING min(position) <> 0 OR max(position) <> count(*) - 1"},
+    {"edit whose names of the target are not numbered from 0",
+     "SELECT edit FROM edit_aliases GROUP BY edit "
+     "HAVING min(position) <> 0 OR max(position) <> count(*) - 1"},
+    {"edit whose prompts of a kind are not numbered from 0",
+     "SELECT edit FROM probes GROUP BY edit, kind "
+     "HAVING min(position) <> 0 OR max(position) <> count(*) - 1"},
+    {"prompt whose answers are not numbered from 0",
+     "SELECT probe FROM probe_answers GROUP BY probe "
      "HAVING min(position) <> 0 OR max(position) <> count(*) - 1"},
     {"run whose configuration or metrics are not JSON",
      "SELECT id FROM runs WHERE (config <> '' AND NOT json_valid(config)) "
@@ -131,7 +140,7 @@ void check_schema(Database& database, std::vector<std::string>& faults) {
 }
 
 /// Columns that hold names and texts from outside.
-constexpr std::array<std::array<const char*, 2>, 12> kTextColumns = {{
+constexpr std::array<std::array<const char*, 2>, 17> kTextColumns = {{
     {"entities", "name"},
     {"entity_aliases", "alias"},
     {"fact_aliases", "alias"},
@@ -144,6 +153,11 @@ constexpr std::array<std::array<const char*, 2>, 12> kTextColumns = {{
     {"cases", "new_answer"},
     {"case_texts", "text"},
     {"edits", "prompt"},
+    {"edits", "target_new"},
+    {"edit_aliases", "alias"},
+    {"probes", "prompt"},
+    {"probes", "criterion"},
+    {"probe_answers", "text"},
 }};
 
 void check_texts(Database& database, std::vector<std::string>& faults) {
