@@ -48,6 +48,9 @@ struct AdapterType {
 const std::vector<const AdapterType*>& adapter_types();
 /// Null when PEFT's `peft_type` is not supported.
 const AdapterType* find_adapter_type(std::string_view peft_type);
+/// Where what this adapter computes can go, for the end of a message.
+std::string way_out(const Adapter& adapter);
+
 /// The type of a config in memory, which is one of them.
 const AdapterType& adapter_type(const AdapterConfig& config);
 
