@@ -3,6 +3,7 @@
 #
 #   ./test.sh            everything
 #   ./test.sh LABEL      one label: unit, integration, interop
+#   ./test.sh fuzz [S]   the parsers against random input, S seconds in all (60)
 #   ./test.sh -R REGEX   any ctest options
 #
 # Installs what is missing (Debian packages, LibTorch and the interop judges into .deps/venv).
@@ -13,6 +14,17 @@ source "$(dirname "$0")/cmake/setup.sh"
 if [ -z "${ERRATA_DATA_DIR:-}" ] && [ -d "$root/../shared/data" ]; then
   ERRATA_DATA_DIR=$(cd "$root/../shared/data" && pwd)
   export ERRATA_DATA_DIR
+fi
+
+if [ "${1:-}" = fuzz ]; then
+  install_packages "${build_packages[@]}" "${test_packages[@]}" "${fuzz_packages[@]}"
+  install_libtorch
+  mkdir -p "$root/build/fuzz-corpus"
+  fuzz_targets "$root/build/fuzz"
+  say "Fuzzing the parsers"
+  cd "$root/build"
+  exec "$root/tests/fuzz/run.sh" "$root/build/fuzz/tests/fuzz_import" "${2:-60}" \
+    "$root/build/fuzz-corpus"
 fi
 
 install_packages "${build_packages[@]}" "${test_packages[@]}"

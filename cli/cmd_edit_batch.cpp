@@ -22,7 +22,7 @@ void add_text_options(CLI::App& command, EditBatchOptions& options) {
           concat(
               "all, none, or a list of ",
               editing::to_string(usual),
-              " (default: all; none for ft-locft and with --edits)"))
+              " (default: all; none for ft-locft, --set and --edits)"))
       ->group(texts);
   command
       .add_option(
@@ -68,6 +68,8 @@ void add_edit_batch_options(CLI::App& command, EditBatchOptions& options) {
   command.add_option("--store", options.store, "Edit store");
   command.add_option("--from", options.from, "Day whose facts the model knows");
   command.add_option("--to", options.to, "Day whose facts it shall know");
+  command.add_option(
+      "--set", options.set, "Instead of days: a set of the store (CounterFact, MQuAKE, ...)");
   command.add_option("--edits", options.edits, "Instead of a store: edits as JSON lines");
   command.add_option(
       "--without",
@@ -121,6 +123,8 @@ void add_edit_batch(CLI::App& app, const Streams& streams) {
       "Examples:\n"
       "  errata edit-batch --model models/lab --store world.db --from 2021-01-31 \\\n"
       "    --to 2026-01-22 --out out/2026            everything that changed between two days\n"
+      "  errata edit-batch --model DIR --store s.db --set counterfact --out out/cf\n"
+      "                                              an imported set (errata store import)\n"
       "  errata edit-batch --model DIR --edits edits.jsonl --out out/mine\n"
       "                                              edits given by their prompts\n"
       "  errata edit-batch ... --dry-run             what would be edited, and in which modules\n"

@@ -29,6 +29,7 @@ namespace fs = std::filesystem;
 
 struct EvalOptions {
   std::string store;
+  std::string set;
   std::string edits;
   std::string from;
   std::string to;
@@ -53,6 +54,14 @@ struct Questions {
 void check_source(const EvalOptions& options) {
   const bool days = !options.from.empty() && !options.to.empty();
   const bool one_day = !options.as_of.empty();
+  if (!options.set.empty()) {
+    ERRATA_CHECK(
+        !options.store.empty() && options.edits.empty() && options.from.empty() &&
+            options.to.empty() && !one_day,
+        ErrorCode::kInvalidArgument,
+        "--set goes with --store alone: with neither days nor --edits");
+    return;
+  }
   if (!options.edits.empty()) {
     ERRATA_CHECK(
         options.store.empty() && options.from.empty() && options.to.empty() && !one_day,
@@ -63,7 +72,8 @@ void check_source(const EvalOptions& options) {
   ERRATA_CHECK(
       !options.store.empty() && days != one_day && options.from.empty() == options.to.empty(),
       ErrorCode::kInvalidArgument,
-      "nothing to ask about: give --store with --from and --to, --store with --as-of, or --edits");
+      "nothing to ask about: give --store with --from and --to, with --as-of or with --set, or "
+      "--edits");
 }
 
 Questions make_questions(const EvalOptions& options) {
@@ -77,6 +87,13 @@ Questions make_questions(const EvalOptions& options) {
   }
   const editing::EditStore store = editing::EditStore::open(options.store);
   questions.source_hash = store.content_hash();
+  if (!options.set.empty()) {
+    const editing::Knowledge vocabulary = editing::load_vocabulary(store);
+    const auto plan = editing::make_set_plan(store, options.set);
+    questions.tasks = eval::make_set_tasks(plan, vocabulary, editing::Wordings(vocabulary), tasks);
+    questions.excluded = {{"dropped_cases", static_cast<std::int64_t>(plan.dropped_cases)}};
+    return questions;
+  }
   const editing::Knowledge knowledge = editing::load_knowledge(store);
   const editing::Wordings wordings(knowledge);
   if (!options.as_of.empty()) {
@@ -113,7 +130,9 @@ OrderedJson resolved_options(
   } else {
     json["store"] = options.store;
   }
-  if (!options.as_of.empty()) {
+  if (!options.set.empty()) {
+    json["set"] = options.set;
+  } else if (!options.as_of.empty()) {
     json["as-of"] = options.as_of;
   } else if (options.edits.empty()) {
     json["from"] = options.from;
@@ -266,6 +285,7 @@ void add_source_options(CLI::App& command, EvalOptions& options) {
   command.add_option("--from", options.from, "First day: what the base is expected to know");
   command.add_option("--to", options.to, "Second day: what the edited model is to know");
   command.add_option("--as-of", options.as_of, "Instead: one day, for a model without edits");
+  command.add_option("--set", options.set, "Instead of days: a set of the store");
   command.add_option("--edits", options.edits, "Instead of a store: edits given outright (JSONL)");
   command.add_option("--out", options.out, "Run directory for results, samples and report");
   command.add_flag("--resume", options.resume, "Go on where an interrupted run stopped");

@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <ostream>
 
 namespace errata::cli {
 
@@ -62,6 +63,25 @@ void add_row(TextTable& table, const datasets::Fact& fact) {
        date_cell(fact.valid_from),
        date_cell(fact.valid_to),
        fact.source});
+}
+
+void print_reasons(
+    std::ostream& out,
+    std::int64_t count,
+    const std::string& what,
+    const std::vector<std::string>& reasons,
+    const std::string& all) {
+  constexpr std::size_t kShown = 5;
+  if (count == 0) {
+    return;
+  }
+  out << counted(count, "record") << ' ' << what << ":\n";
+  for (std::size_t i = 0; i < std::min(reasons.size(), kShown); ++i) {
+    out << "  " << reasons[i] << '\n';
+  }
+  if (count > static_cast<std::int64_t>(kShown)) {
+    out << "  and " << count - static_cast<std::int64_t>(kShown) << " more; " << all << '\n';
+  }
 }
 
 void add_store(CLI::App& app, const Streams& streams) {

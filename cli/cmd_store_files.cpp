@@ -3,8 +3,6 @@
 #include "cli/text_table.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
-#include "datasets/factbook.h"
-#include "editing/store/import.h"
 
 #include <CLI/CLI.hpp>
 
@@ -12,10 +10,8 @@
 #include <ostream>
 
 namespace errata::cli {
-namespace {
 
 using editing::EditStore;
-using editing::ImportReport;
 
 OrderedJson statistics_json(const EditStore& store) {
   const editing::Statistics statistics = store.statistics();
@@ -30,6 +26,8 @@ OrderedJson statistics_json(const EditStore& store) {
       {"changes", statistics.changes}};
 }
 
+namespace {
+
 void init(const StoreCommand& command, const Streams& streams) {
   const EditStore store = EditStore::create(*command.store);
   if (command.common->json) {
@@ -37,70 +35,6 @@ void init(const StoreCommand& command, const Streams& streams) {
   } else {
     streams.out << "made the empty store " << *command.store << '\n';
   }
-}
-
-struct ImportOptions {
-  std::string format;
-  std::string path;
-  std::string relations;
-  std::string set;
-};
-
-std::string require_path(const ImportOptions& options) {
-  ERRATA_CHECK(
-      !options.path.empty(),
-      ErrorCode::kInvalidArgument,
-      "--format ",
-      options.format,
-      " needs the path of a file");
-  return options.path;
-}
-
-std::string set_name(const ImportOptions& options) {
-  return options.set.empty() ? std::filesystem::path(options.path).stem().string() : options.set;
-}
-
-ImportReport run_import(
-    EditStore& store, const ImportOptions& options, const ProgressCallback& progress) {
-  if (options.format == "factbook") {
-    return editing::import_factbook(
-        store,
-        options.path.empty() ? datasets::factbook_directory() : std::filesystem::path(options.path),
-        progress);
-  }
-  const std::string path = require_path(options);
-  if (options.format == "facts") {
-    return editing::import_facts(store, path, options.relations, progress);
-  }
-  if (options.format == "relations") {
-    return editing::import_relations(store, path);
-  }
-  if (options.format == "multihop") {
-    return editing::import_multi_hop(store, path, set_name(options));
-  }
-  return editing::import_explicit_edits(store, path, set_name(options));
-}
-
-void import(const StoreCommand& command, const ImportOptions& options, const Streams& streams) {
-  EditStore store = command.open();
-  const ImportReport report =
-      run_import(store, options, command.common->progress_callback(streams));
-  if (command.common->json) {
-    print_json(
-        streams.out,
-        {{"change", report.change == 0 ? OrderedJson(nullptr) : OrderedJson(report.change)},
-         {"read", report.read},
-         {"added", report.added},
-         {"superseded", report.superseded},
-         {"unchanged", report.unchanged},
-         {"store", statistics_json(store)}});
-    return;
-  }
-  streams.out << counted(report.read, "record") << " read: " << report.added << " new, "
-              << report.superseded << " corrected, " << report.unchanged << " unchanged\n";
-  streams.out
-      << (report.change == 0 ? std::string("nothing to record\n")
-                             : concat("recorded as change ", report.change, "\n"));
 }
 
 void verify(const StoreCommand& command, const Streams& streams) {
@@ -145,28 +79,6 @@ void print_written(
   }
 }
 
-void add_import(CLI::App& store, const Streams& streams) {
-  const StoreCommand command =
-      add_store_command(store, "import", "Takes in facts, cases or edits; all or nothing");
-  const auto options = std::make_shared<ImportOptions>();
-  command.app->add_option("--format", options->format, "What the file holds")
-      ->check(CLI::IsMember({"factbook", "facts", "relations", "multihop", "edits"}))
-      ->required();
-  command.app->add_option(
-      "path,--path", options->path, "File, or the Factbook's directory (default: the bundled one)");
-  command.app->add_option(
-      "--relations", options->relations, "With facts: a JSON object of the relations");
-  command.app->add_option(
-      "--set", options->set, "With multihop and edits: name of the set (default: the file's)");
-  command.app->footer(
-      "The same file a second time changes nothing.\n"
-      "Examples:\n"
-      "  errata store import --store facts.db --format factbook\n"
-      "  errata store import --store facts.db --format facts own.jsonl --relations relations.json\n"
-      "  errata store import --store facts.db --format edits edits.jsonl --set march");
-  command.app->callback([=] { import(command, *options, streams); });
-}
-
 } // namespace
 
 void add_store_files(CLI::App& store, const Streams& streams) {
@@ -174,7 +86,8 @@ void add_store_files(CLI::App& store, const Streams& streams) {
   make.app->footer("Example:\n  errata store init --store facts.db");
   make.app->callback([=] { init(make, streams); });
 
-  add_import(store, streams);
+  add_store_import(store, streams);
+  add_store_export(store, streams);
 
   const StoreCommand check = add_store_command(store, "verify", "Checks every rule of the store");
   check.app->footer("Example:\n  errata store verify --store facts.db --json");

@@ -267,17 +267,38 @@ class Run {
     run.store_sha256 = setup_->source_hash;
     run.adapter_sha256 = facts_["adapter_sha256"].get<std::string>();
     run.seed = common_.seed;
-    run.from = setup_->plan.from;
-    run.to = setup_->plan.to;
+    if (!setup_->given_outright()) {
+      run.from = setup_->plan.from;
+      run.to = setup_->plan.to;
+    }
     run.config = resolved_options(*setup_, options_, common_).dump();
     run.metrics = results_.contains("metrics") ? results_["metrics"].dump() : "{}";
-    run.edits = setup_->plan.edits;
+    run.edits = carried_edits();
     for (const editing::RunRecord& known : setup_->store->runs()) {
       if (known.id == run.id) { // a resumed run that was stopped after this point
         return;
       }
     }
     setup_->store->record_run(run);
+  }
+
+  // Edits of a set are named by it: every data set counts from 0.
+  std::vector<datasets::Edit> carried_edits() const {
+    std::vector<datasets::Edit> edits = setup_->plan.edits;
+    for (const datasets::ExplicitEdit& given : setup_->plan.explicit_edits) {
+      datasets::Edit& edit = edits.emplace_back();
+      edit.id = editing::set_edit_id(setup_->set, given.id);
+      edit.kind = given.target_true.empty() ? datasets::EditKind::kInjection
+                                            : datasets::EditKind::kModification;
+      edit.subject = given.subject;
+      edit.relation = given.relation;
+      if (!given.target_true.empty()) {
+        edit.old_object = given.target_true;
+      }
+      edit.new_object = given.target_new;
+      edit.effective = given.effective;
+    }
+    return edits;
   }
 
   fs::path adapter_directory() const { return directory_->path() / "adapter"; }

@@ -17,6 +17,7 @@ struct EditBatchOptions {
   std::string store;
   std::string from;
   std::string to;
+  std::string set;                  ///< of the store, instead of days
   std::string edits;                ///< JSON lines, instead of a store
   std::vector<std::string> without; ///< ids of edits that are not made
   std::string run;                  ///< --without: the run to make anew; empty: the last that fits

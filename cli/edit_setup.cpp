@@ -29,18 +29,26 @@ void check_source(const EditBatchOptions& options) {
       options.store.empty() ? "no edits: give --store with --from and --to, or --edits FILE"
                             : "--store and --edits are both given; give one of them");
   ERRATA_CHECK(
-      options.batches.empty() || !options.store.empty(),
+      options.batches.empty() || (!options.store.empty() && options.set.empty()),
       ErrorCode::kInvalidArgument,
-      "--batches cuts the difference of two days; it works with --store, not with --edits");
+      "--batches cuts the difference of two days; it works with --from and --to, not with prompts "
+      "given outright");
   ERRATA_CHECK(
-      options.store.empty() || days,
+      options.store.empty() ||
+          (options.set.empty() ? days : options.from.empty() && options.to.empty()),
       ErrorCode::kInvalidArgument,
-      "--store needs both --from and --to");
+      options.set.empty() ? "--store needs both --from and --to, or --set"
+                          : "--set and days are both given; give one of them");
+  ERRATA_CHECK(
+      options.set.empty() || !options.store.empty(),
+      ErrorCode::kInvalidArgument,
+      "--set names a set of a store; give --store");
 }
 
 editing::AugmentOptions resolve_augment(const EditBatchOptions& options) {
   // LocFT-BF is its loop alone, and prompts given outright have no wordings to draw from.
-  const bool plain = !options.edits.empty() || options.editor.method == "ft-locft";
+  const bool plain =
+      !options.edits.empty() || !options.set.empty() || options.editor.method == "ft-locft";
   editing::AugmentOptions augment =
       options.augment.empty()
           ? (plain ? editing::AugmentOptions::none() : editing::AugmentOptions())
@@ -113,6 +121,24 @@ void plan_from_store(const EditBatchOptions& options, EditSetup& setup) {
   }
 }
 
+void plan_from_set(const EditBatchOptions& options, EditSetup& setup) {
+  setup.store = editing::EditStore::open(options.store);
+  setup.source_hash = setup.store->content_hash();
+  setup.set = options.set;
+  setup.knowledge = editing::load_vocabulary(*setup.store);
+  setup.plan = editing::make_set_plan(*setup.store, options.set, options.without);
+  const auto conflicts = setup.store->set_conflicts(options.set);
+  if (!conflicts.empty()) {
+    log(LogLevel::kWarning,
+        concat(
+            conflicts.size(),
+            " conflicts in set ",
+            options.set,
+            ": edits that contradict each other or the chains of cases; their figures cannot reach "
+            "100 %"));
+  }
+}
+
 // A recipe's projection has nothing to be measured on without unchanged facts.
 void drop_unfounded_terms(const EditorFlags& flags, EditSetup& setup) {
   if (!flags.null_space && setup.plan.rehearsed.empty() && setup.plan.rehearsed_inverse.empty()) {
@@ -131,7 +157,8 @@ void check_terms(const EditSetup& setup) {
   ERRATA_CHECK(
       editor.null_space == 0 || !setup.given_outright(),
       ErrorCode::kInvalidArgument,
-      "--null-space needs unchanged facts to measure; it works with --store, not with --edits");
+      "--null-space needs unchanged facts to measure; it works with --from and --to, not with "
+      "prompts given outright");
   ERRATA_CHECK(
       setup.batches.empty() || (editor.method == "lora" && editor.kl == 0),
       ErrorCode::kInvalidArgument,
@@ -156,8 +183,10 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
   check_source(options);
   auto setup = std::make_unique<EditSetup>();
   setup->augment = resolve_augment(options);
-  setup->editor = resolve(options.editor, seed, !options.edits.empty());
-  if (options.edits.empty()) {
+  setup->editor = resolve(options.editor, seed, !options.edits.empty() || !options.set.empty());
+  if (!options.set.empty()) {
+    plan_from_set(options, *setup);
+  } else if (options.edits.empty()) {
     plan_from_store(options, *setup);
   } else {
     setup->plan = editing::make_edit_plan(datasets::read_explicit_edits(options.edits));
@@ -193,6 +222,9 @@ editing::EditInput edit_input(
 
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options) {
   const eval::TaskOptions tasks = task_options(options.questions);
+  if (!setup.set.empty()) {
+    return eval::make_set_tasks(setup.plan, setup.knowledge, *setup.wordings, tasks);
+  }
   return setup.given_outright()
              ? eval::make_tasks(setup.plan, tasks)
              : eval::make_tasks(setup.plan, setup.knowledge, *setup.wordings, tasks);
@@ -201,7 +233,10 @@ std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOption
 nlohmann::ordered_json resolved_options(
     const EditSetup& setup, const EditBatchOptions& options, const CommonOptions& common) {
   OrderedJson json = {{"command", "edit-batch"}, {"model", options.model}};
-  if (setup.given_outright()) {
+  if (!setup.set.empty()) {
+    json["store"] = options.store;
+    json["set"] = options.set;
+  } else if (setup.given_outright()) {
     json["edits"] = options.edits;
   } else {
     json["store"] = options.store;
@@ -249,7 +284,12 @@ nlohmann::ordered_json batches_json(const EditSetup& setup) {
 std::string plan_text(const EditSetup& setup) {
   const editing::EditPlan& plan = setup.plan;
   if (setup.given_outright()) {
-    return concat("Edits      ", plan.explicit_edits.size(), " given by their prompts\n");
+    std::string text =
+        concat("Edits      ", plan.explicit_edits.size(), " given by their prompts\n");
+    if (!plan.cases.empty()) {
+      text += concat("Multi-hop  ", plan.cases.size(), " cases to judge by\n");
+    }
+    return text;
   }
   std::map<std::string, std::size_t> relations;
   for (const editing::EditedSlot& slot : plan.slots) {

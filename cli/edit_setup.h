@@ -33,10 +33,13 @@ struct EditSetup {
   editing::AugmentOptions augment;
   editing::EditorOptions editor;
 
+  std::string set; ///< name of the set that the edits are, or empty
+
   /// The store's difference of two days, but for what is left out.
   std::vector<datasets::Edit> difference(const Date& from, const Date& to) const {
     return left_out.rest(store->diff(from, to));
   }
+
   bool given_outright() const { return !plan.explicit_edits.empty(); }
 };
 

@@ -3,6 +3,10 @@
 #include "cli/command.h"
 #include "editing/store/edit_store.h"
 
+#include <nlohmann/json_fwd.hpp>
+
+#include <cstdint>
+#include <iosfwd>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,8 +44,21 @@ std::string date_cell(const std::optional<Date>& date);
 TextTable fact_table();
 void add_row(TextTable& table, const datasets::Fact& fact);
 
-void add_store_files(CLI::App& store, const Streams& streams); ///< init import dump restore verify
-void add_store_facts(CLI::App& store, const Streams& streams); ///< add retract show as-of
+/// Counts of everything in the store.
+nlohmann::ordered_json statistics_json(const editing::EditStore& store);
+
+/// "12 records left out:" and the first reasons.
+void print_reasons(
+    std::ostream& out,
+    std::int64_t count,
+    const std::string& what,
+    const std::vector<std::string>& reasons,
+    const std::string& all);
+
+void add_store_files(CLI::App& store, const Streams& streams);   ///< init dump restore verify
+void add_store_import(CLI::App& store, const Streams& streams);  ///< import
+void add_store_export(CLI::App& store, const Streams& streams);  ///< export
+void add_store_facts(CLI::App& store, const Streams& streams);   ///< add retract show as-of
 void add_store_history(CLI::App& store, const Streams& streams); ///< log conflicts
 void add_store_diff(CLI::App& store, const Streams& streams);
 void add_store_query(CLI::App& store, const Streams& streams);

@@ -7,8 +7,9 @@ venv=$root/.deps/venv
 torch_version=2.13.0
 
 build_packages=(g++ cmake ninja-build ccache libsentencepiece-dev libsqlite3-dev libsqlitecpp-dev
-  libssl-dev nlohmann-json3-dev libcli11-dev libjs-chart.js libutf8proc-dev libpcre2-dev python3-venv)
+  libssl-dev nlohmann-json3-dev libcli11-dev libjs-chart.js libutf8proc-dev libpcre2-dev libyaml-cpp-dev python3-venv)
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev)
+fuzz_packages=(clang-14 libclang-rt-14-dev)
 judges=(transformers==5.23.0 peft==0.21.2 safetensors==0.8.0 sentencepiece numpy)
 
 say() { printf '\n== %s\n' "$*"; }
@@ -54,6 +55,16 @@ install_judges() {
   say "Installing the judges of the interop tests: ${judges[*]}"
   "$venv/bin/pip" install -q --disable-pip-version-check "torch==$torch_version" "${judges[@]}"
   touch "$mark"
+}
+
+# fuzz_targets DIRECTORY: only these are built there, with Clang, and none of them needs LibTorch.
+fuzz_targets() {
+  local directory=$1
+  say "Building the fuzz targets into ${directory#"$root"/}"
+  cmake -S "$root" -B "$directory" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DCMAKE_CXX_COMPILER=clang++-14 -DERRATA_BUILD_FUZZERS=ON >"$directory.log" 2>&1 ||
+    { cat "$directory.log" >&2; exit 1; }
+  ninja -C "$directory" --quiet fuzz_import
 }
 
 # build_project DIRECTORY CMAKE_OPTION...

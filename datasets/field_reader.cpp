@@ -71,11 +71,17 @@ void read_field_lines(
   });
 }
 
-void require_new_id(std::set<std::string>& seen, const JsonFields& fields, const std::string& id) {
+void require_new_id(
+    std::set<std::string>& seen,
+    const std::filesystem::path& path,
+    std::int64_t line,
+    const std::string& id) {
   ERRATA_CHECK(
       seen.insert(id).second,
       ErrorCode::kCorrupt,
-      fields.where(),
+      path.string(),
+      ':',
+      line,
       ": id '",
       id.substr(0, 40),
       "' was used by an earlier line; ids must differ");

@@ -37,6 +37,10 @@ void read_field_lines(
     const std::function<void(const JsonFields& fields, std::int64_t line)>& visit);
 
 /// Takes note of an id; one seen before is `kCorrupt`.
-void require_new_id(std::set<std::string>& seen, const JsonFields& fields, const std::string& id);
+void require_new_id(
+    std::set<std::string>& seen,
+    const std::filesystem::path& path,
+    std::int64_t line,
+    const std::string& id);
 
 } // namespace errata::datasets

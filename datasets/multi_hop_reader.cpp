@@ -86,47 +86,60 @@ void check_case(const MultiHopCase& item, const JsonFields& fields) {
       "is not first, middle, last or null");
 }
 
+MultiHopCase read_case(const JsonFields& fields) {
+  fields.reject_unknown(
+      {"id",
+       "hops",
+       "edited_hop",
+       "start",
+       "chain",
+       "chain_new",
+       "changed",
+       "base_undefined",
+       "questions",
+       "answer",
+       "answer_aliases",
+       "new_answer",
+       "new_answer_aliases",
+       "edit_ids"});
+  MultiHopCase item;
+  item.id = text_field(fields, "id");
+  item.chain = chain_field(fields, "chain");
+  item.chain_new = chain_field(fields, "chain_new");
+  const std::vector<Hop>& any = item.chain_new.empty() ? item.chain : item.chain_new;
+  item.start = fields.optional<std::string>("start", any.empty() ? "" : any.front().subject);
+  item.changed = fields.optional<bool>("changed", item.chain != item.chain_new);
+  item.edited_hop = optional_text_field(fields, "edited_hop");
+  item.questions = list_field(fields, "questions");
+  item.answer = answer_field(fields, "answer", item.chain);
+  item.answer_aliases = list_field(fields, "answer_aliases");
+  item.new_answer = answer_field(fields, "new_answer", item.chain_new);
+  item.new_answer_aliases = list_field(fields, "new_answer_aliases");
+  item.edit_ids = list_field(fields, "edit_ids");
+  check_case(item, fields);
+  return item;
+}
+
 } // namespace
+
+void read_multi_hop(
+    const std::filesystem::path& path,
+    const std::function<void(const MultiHopCase& item, std::int64_t line)>& visit) {
+  bool any = false;
+  read_field_lines(path, [&](const JsonFields& fields, std::int64_t line) {
+    any = true;
+    visit(read_case(fields), line);
+  });
+  ERRATA_CHECK(any, ErrorCode::kCorrupt, path.string(), ": no multi-hop cases in the file");
+}
 
 std::vector<MultiHopCase> read_multi_hop(const std::filesystem::path& path) {
   std::vector<MultiHopCase> cases;
   std::set<std::string> ids;
-  read_field_lines(path, [&](const JsonFields& fields, std::int64_t) {
-    fields.reject_unknown(
-        {"id",
-         "hops",
-         "edited_hop",
-         "start",
-         "chain",
-         "chain_new",
-         "changed",
-         "base_undefined",
-         "questions",
-         "answer",
-         "answer_aliases",
-         "new_answer",
-         "new_answer_aliases",
-         "edit_ids"});
-    MultiHopCase item;
-    item.id = text_field(fields, "id");
-    require_new_id(ids, fields, item.id);
-    item.chain = chain_field(fields, "chain");
-    item.chain_new = chain_field(fields, "chain_new");
-    const std::vector<Hop>& any = item.chain_new.empty() ? item.chain : item.chain_new;
-    item.start = fields.optional<std::string>("start", any.empty() ? "" : any.front().subject);
-    item.changed = fields.optional<bool>("changed", item.chain != item.chain_new);
-    item.edited_hop = optional_text_field(fields, "edited_hop");
-    item.questions = list_field(fields, "questions");
-    item.answer = answer_field(fields, "answer", item.chain);
-    item.answer_aliases = list_field(fields, "answer_aliases");
-    item.new_answer = answer_field(fields, "new_answer", item.chain_new);
-    item.new_answer_aliases = list_field(fields, "new_answer_aliases");
-    item.edit_ids = list_field(fields, "edit_ids");
-    check_case(item, fields);
-    cases.push_back(std::move(item));
+  read_multi_hop(path, [&](const MultiHopCase& item, std::int64_t line) {
+    require_new_id(ids, path, line, item.id);
+    cases.push_back(item);
   });
-  ERRATA_CHECK(
-      !cases.empty(), ErrorCode::kCorrupt, path.string(), ": no multi-hop cases in the file");
   return cases;
 }
 

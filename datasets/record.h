@@ -79,6 +79,10 @@ struct Edit {
 struct Probe {
   std::string prompt;
   std::vector<std::string> answers;
+  /// The criterion under which a data set lists it: "Reasoning", "Forgetfulness"; may be empty.
+  std::string kind;
+
+  friend bool operator==(const Probe&, const Probe&) = default;
 };
 
 /// An edit given outright by its prompt instead of by a fact (`--edits F.jsonl`).
@@ -86,12 +90,18 @@ struct ExplicitEdit {
   std::string id;
   std::string prompt;
   std::string target_new;
+  std::vector<std::string> target_aliases; ///< other names of `target_new`
   std::string subject;
   std::string relation;
-  std::string target_true;
+  std::string target_true; ///< empty when the data set does not say what was true before
   std::vector<std::string> paraphrases;
-  std::vector<Probe> locality;
+  std::vector<Probe> locality;    ///< must stay as they are
+  std::vector<Probe> portability; ///< have another answer because of the edit
+  /// Openings for free text about the subject: for measures of fluency, they have no answer.
+  std::vector<std::string> generation;
   std::optional<Date> effective;
+
+  friend bool operator==(const ExplicitEdit&, const ExplicitEdit&) = default;
 };
 
 /// One step of a chain. A relation that ends in `^-1` is followed from object to subject: the

@@ -102,17 +102,20 @@ Relation read_relation(const std::string& name, const JsonFields& fields) {
 
 } // namespace
 
-std::vector<Relation> read_relations(const std::filesystem::path& path) {
-  const Json document = read_json(path);
-  const JsonFields all(document, path.string());
+std::vector<Relation> parse_relations(const nlohmann::json& value, const std::string& where) {
+  const JsonFields all(value, where);
   std::vector<Relation> relations;
-  for (const auto& [name, value] : document.items()) {
-    const std::string where = concat(path.string(), ": relation '", name, "'");
-    ERRATA_CHECK(!name.empty(), ErrorCode::kCorrupt, where, " has no name");
-    relations.push_back(read_relation(name, JsonFields(value, where)));
+  for (const auto& [name, description] : value.items()) {
+    const std::string place = concat(where, ": relation '", name, "'");
+    ERRATA_CHECK(!name.empty(), ErrorCode::kCorrupt, place, " has no name");
+    relations.push_back(read_relation(name, JsonFields(description, place)));
   }
-  check_inverses(relations, path.string());
+  check_inverses(relations, where);
   return relations;
+}
+
+std::vector<Relation> read_relations(const std::filesystem::path& path) {
+  return parse_relations(read_json(path), path.string());
 }
 
 } // namespace errata::datasets

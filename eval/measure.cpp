@@ -44,6 +44,29 @@ Metric direct(std::string path, std::string form = "question", bool main = false
   return {std::move(path), "em", std::move(form), "direct", "mean_case", main, {}};
 }
 
+// A mean of each edit, in the order in which they come.
+class MeansOfEdits {
+ public:
+  void add(const Task& task, double right) {
+    auto& [sum, count] = sums_[task.item];
+    if (count == 0) {
+      edits_.push_back(&task);
+    }
+    sum += right;
+    count += 1;
+  }
+  void observe(Collector& out, const std::string& path) const {
+    for (const Task* edit : edits_) {
+      const auto& [sum, count] = sums_.at(edit->item);
+      out.observe(path, *edit, sum / count);
+    }
+  }
+
+ private:
+  std::vector<const Task*> edits_;
+  std::unordered_map<std::string, std::pair<double, double>> sums_; ///< right, all
+};
+
 void measure_editing(Collector& out) {
   out.declare(direct("editing.reliability", "question", true));
   Metric generalisation = direct("editing.generalisation", "wording");
@@ -53,13 +76,16 @@ void measure_editing(Collector& out) {
   out.declare(direct("editing.new_facts", "question", true));
   out.declare(direct("editing.new_inverse", "question", true));
   out.declare(direct("editing.statement", "statement"));
+  Metric portability = direct("editing.portability", "probe");
+  portability.aggregation = "mean_edit";
+  out.declare(portability);
   const std::string forced = "editing.teacher_forced.";
   out.declare({forced + "reliability", "tf_exact", "question", "direct", "mean_case", false, {}});
   out.declare(
       {forced + "token_accuracy", "tf_tokens", "question", "direct", "mean_case", false, {}});
 
-  std::vector<const Task*> edits;
-  std::unordered_map<std::string, std::pair<double, double>> wordings; // item -> right, all
+  MeansOfEdits wordings;
+  MeansOfEdits probes;
   for (std::size_t i = 0; i < out.tasks.size(); ++i) {
     const Task& task = out.tasks[i];
     const double right = out.verdicts[i].right ? 1 : 0;
@@ -73,12 +99,12 @@ void measure_editing(Collector& out) {
         out.observe(forced + "token_accuracy", task, scores->tokens);
       }
     } else if (task.part == Part::kWording) {
-      auto& [sum, count] = wordings[task.item];
-      if (count == 0) {
-        edits.push_back(&task);
-      }
-      sum += right;
-      count += 1;
+      wordings.add(task, right);
+    } else if (task.part == Part::kPortability) {
+      probes.add(task, right);
+      const std::string path = "editing.portability_by_kind." + task.kind;
+      out.declare(direct(path, "probe"));
+      out.observe(path, task, right);
     } else if (task.part == Part::kNewFact) {
       out.observe("editing.new_facts", task, right);
     } else if (task.part == Part::kNewInverse) {
@@ -87,10 +113,8 @@ void measure_editing(Collector& out) {
       out.observe("editing.statement", task, right);
     }
   }
-  for (const Task* edit : edits) {
-    const auto& [sum, count] = wordings[edit->item];
-    out.observe("editing.generalisation", *edit, sum / count);
-  }
+  wordings.observe(out, "editing.generalisation");
+  probes.observe(out, "editing.portability");
 }
 
 void measure_locality(Collector& out) {

@@ -8,12 +8,13 @@
 namespace errata::eval {
 namespace {
 
-constexpr std::array<MetricName, 43> kNames = {{
+constexpr std::array<MetricName, 44> kNames = {{
     {"facts.single", "facts, held-out wording", true},
     {"facts.inverse", "facts the other way round", true},
     {"editing.reliability", "reliability", true},
     {"editing.generalisation", "generalisation, all wordings", true},
     {"editing.statement", "as a statement to complete", true},
+    {"editing.portability", "what follows from the edits", true},
     {"editing.new_facts", "new facts that came along", true},
     {"editing.new_inverse", "new facts the other way round", true},
     {"editing.stale", "still the old answer", true},

@@ -79,6 +79,8 @@ std::string_view to_string(Part part) noexcept {
       return "new_inverse";
     case Part::kStatement:
       return "statement";
+    case Part::kPortability:
+      return "portability";
     case Part::kKept:
       return "kept";
     case Part::kRehearsed:
@@ -106,6 +108,7 @@ Suite suite_of(Part part) noexcept {
     case Part::kNewFact:
     case Part::kNewInverse:
     case Part::kStatement:
+    case Part::kPortability:
       return Suite::kEditing;
     case Part::kKept:
     case Part::kRehearsed:

@@ -27,6 +27,7 @@ enum class Part {
   kNewFact,     ///< editing: another fact that is new on the second day
   kNewInverse,  ///< editing: the same from object to subject
   kStatement,   ///< editing: an edited slot as a sentence to complete
+  kPortability, ///< editing: a prompt whose answer follows from an edit given outright
   kKept,        ///< locality: an unchanged fact that no edit document uses
   kRehearsed,   ///< locality: an unchanged fact that rehearsal uses
   kCase,        ///< multihop: one wording of a case
@@ -88,6 +89,13 @@ std::vector<Task> make_tasks(
 
 /// As above for edits given outright, which need no store.
 std::vector<Task> make_tasks(const editing::EditPlan& plan, const TaskOptions& options = {});
+
+/// As above for a set of a store, whose words also ask for each hop of the cases by itself.
+std::vector<Task> make_set_tasks(
+    const editing::EditPlan& plan,
+    const editing::Knowledge& vocabulary,
+    const editing::Wordings& wordings,
+    const TaskOptions& options = {});
 
 /// What a model of one day is judged by: facts and inverse facts in the held-out question,
 /// multi-hop cases and past years.

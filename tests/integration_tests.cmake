@@ -1,5 +1,6 @@
 errata_add_tests(integration LABEL integration TIMEOUT 900 LIBRARIES errata::base SOURCES
   integration/batches_test.cpp
+  integration/datasets_test.cpp
   integration/pipeline_test.cpp
   integration/store_example_test.cpp
   integration/sweep_test.cpp

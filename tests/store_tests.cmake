@@ -1,6 +1,7 @@
 errata_add_tests(store LIBRARIES errata::store SOURCES
   editing/store/edit_store_test.cpp
   editing/store/factbook_import_test.cpp
+  editing/store/import_test.cpp
   editing/store/migration_test.cpp
   editing/store/model_test.cpp
   editing/store/store_diff_test.cpp

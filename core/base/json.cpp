@@ -33,12 +33,39 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// Brackets inside strings count too only where the text is no JSON anyway.
+void require_shallow(std::string_view text, std::string_view where) {
+  int depth = 0;
+  bool quoted = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (quoted) {
+      i += c == '\\' ? 1U : 0U;
+      quoted = c != '"';
+    } else if (c == '"') {
+      quoted = true;
+    } else if (c == '[' || c == '{') {
+      ERRATA_CHECK(
+          ++depth <= kDeepestJson,
+          ErrorCode::kCorrupt,
+          where,
+          ": lists and objects are nested more than ",
+          kDeepestJson,
+          " deep at byte ",
+          i);
+    } else if (c == ']' || c == '}') {
+      --depth;
+    }
+  }
+}
+
 } // namespace
 
 Json parse_json(std::string_view text, std::string_view where) {
   if (text.starts_with(kByteOrderMark)) {
     text.remove_prefix(kByteOrderMark.size());
   }
+  require_shallow(text, where);
   try {
     return Json::parse(text);
   } catch (const nlohmann::json::exception& error) {

@@ -20,6 +20,10 @@ using Json = nlohmann::json;
 /// Keeps the order of insertion: for files that people read.
 using OrderedJson = nlohmann::ordered_json;
 
+/// Lists and objects nested more deeply than this are refused: what walks a value recursively must
+/// not run out of stack.
+inline constexpr int kDeepestJson = 256;
+
 /// Parses one JSON document. Invalid text is `kCorrupt` and names `where` and the byte offset.
 Json parse_json(std::string_view text, std::string_view where);
 

@@ -3,8 +3,10 @@
 #include "core/base/error.h"
 #include "core/base/hash.h"
 #include "editing/plan/leading_relations.h"
+#include "editing/plan/peer_data.h"
 #include "editing/plan/plan_cases.h"
 #include "editing/plan/wordings.h"
+#include "editing/store/edit_store.h"
 
 #include <algorithm>
 #include <map>
@@ -300,14 +302,61 @@ EditPlan make_edit_plan(
   return Planner(knowledge, from, to, options).run(std::move(edits));
 }
 
-EditPlan make_edit_plan(std::vector<datasets::ExplicitEdit> edits) {
+EditPlan make_edit_plan(
+    std::vector<datasets::ExplicitEdit> edits, std::vector<datasets::MultiHopCase> cases) {
   ERRATA_CHECK(
       !edits.empty(),
       ErrorCode::kInvalidArgument,
       "no edits given; expected at least one line with prompt and target_new");
   EditPlan plan;
+  std::unordered_set<std::string> ids;
+  for (const datasets::ExplicitEdit& edit : edits) {
+    ids.insert(edit.id);
+  }
   plan.explicit_edits = std::move(edits);
+  for (datasets::MultiHopCase& item : cases) {
+    const bool complete =
+        std::all_of(item.edit_ids.begin(), item.edit_ids.end(), [&](const std::string& id) {
+          return ids.contains(id);
+        });
+    if (complete && !item.new_answer.empty()) {
+      plan.cases.push_back(std::move(item));
+    } else {
+      ++plan.dropped_cases;
+    }
+  }
   return plan;
+}
+
+std::string set_edit_id(std::string_view set, std::string_view id) {
+  return concat(set, '/', id);
+}
+
+EditPlan make_set_plan(
+    const EditStore& store, std::string_view set, const std::vector<std::string>& without) {
+  require_set(store, set);
+  std::vector<datasets::ExplicitEdit> edits = store.explicit_edits(set);
+  for (const std::string& left_out : without) {
+    const auto removed = std::erase_if(edits, [&](const datasets::ExplicitEdit& edit) {
+      return set_edit_id(set, edit.id) == left_out;
+    });
+    ERRATA_CHECK(
+        removed > 0,
+        ErrorCode::kInvalidArgument,
+        "set '",
+        set,
+        "' has no edit '",
+        left_out,
+        "' to leave out; expected an id like ",
+        edits.empty() ? "set/0" : set_edit_id(set, edits.front().id));
+  }
+  ERRATA_CHECK(
+      !edits.empty(),
+      ErrorCode::kInvalidArgument,
+      "set '",
+      set,
+      "' has no edits; expected a set made by importing edits (mquake, counterfact, zsre, edits)");
+  return make_edit_plan(std::move(edits), store.multi_hop(set));
 }
 
 } // namespace errata::editing

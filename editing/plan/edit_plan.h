@@ -82,7 +82,7 @@ struct EditPlan {
   /// Who held what in a past year. Items with `trained` are rehearsed in other wordings.
   std::vector<HistoryItem> history;
 
-  /// Edits given outright; the lists above are empty then.
+  /// Edits given outright; the lists above are empty then, but for `cases`.
   std::vector<datasets::ExplicitEdit> explicit_edits;
 
   /// Aliases dropped because the old and the new answer share them.
@@ -107,8 +107,18 @@ EditPlan make_edit_plan(
 /// The edits that lead from one day's state to another's, ordered by relation and subject.
 std::vector<datasets::Edit> difference(const World& before, const World& after);
 
-/// The plan for edits given outright by their prompts.
-EditPlan make_edit_plan(std::vector<datasets::ExplicitEdit> edits);
+/// The plan for edits given outright by their prompts, and the cases that they are judged by; a
+/// case that needs another edit too is dropped.
+EditPlan make_edit_plan(
+    std::vector<datasets::ExplicitEdit> edits, std::vector<datasets::MultiHopCase> cases = {});
+
+/// What a run record calls an edit of a set: `set/id`, as every data set counts from 0.
+std::string set_edit_id(std::string_view set, std::string_view id);
+
+/// The plan for a set of a store, but for the edits that `without` names (`set_edit_id`).
+/// `kInvalidArgument` when there is no such set, no edit in it, or no edit of such a name.
+EditPlan make_set_plan(
+    const EditStore& store, std::string_view set, const std::vector<std::string>& without = {});
 
 /// Counts by part, relation and locality kind as one JSON document.
 std::string summary_json(const EditPlan& plan);

@@ -49,6 +49,9 @@ std::set<std::string> changing_relations(const Knowledge& knowledge);
 /// The content of a store as it is recorded now. The store is not needed afterwards.
 Knowledge load_knowledge(const EditStore& store);
 
+/// Its relations and the names of entities alone: what is needed to put things into words.
+Knowledge load_vocabulary(const EditStore& store);
+
 /// What names a chain whatever its answer is: its start and the relations followed.
 /// `"Rome|capital^-1>currency"`.
 std::string chain_key(std::string_view start, const std::vector<std::string>& path);

@@ -48,6 +48,8 @@ std::string summary_json(const EditPlan& plan) {
   OrderedJson json;
   if (!plan.explicit_edits.empty()) {
     json["explicit_edits"] = plan.explicit_edits.size();
+    json["cases"] = by_change(plan.cases);
+    json["dropped_cases"] = plan.dropped_cases;
     return json.dump(2);
   }
   json["from"] = to_string(plan.from);

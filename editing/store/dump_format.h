@@ -21,7 +21,7 @@ struct DumpTable {
   std::string_view order; ///< its primary key
 };
 
-inline constexpr std::array<DumpTable, 16> kDumpTables = {{
+inline constexpr std::array<DumpTable, 17> kDumpTables = {{
     {"changes", "id"},
     {"relations", "id"},
     {"wordings", "relation, kind, position"},
@@ -34,6 +34,7 @@ inline constexpr std::array<DumpTable, 16> kDumpTables = {{
     {"case_hops", "case_id, day, position"},
     {"case_texts", "case_id, kind, position"},
     {"edits", "id"},
+    {"edit_aliases", "edit, position"},
     {"probes", "id"},
     {"probe_answers", "probe, position"},
     {"runs", "id"},

@@ -172,6 +172,14 @@ class EditStore {
 
   std::int64_t put_edits(std::string_view set, std::span<const datasets::ExplicitEdit> edits);
   std::vector<datasets::ExplicitEdit> explicit_edits(std::string_view set = {}) const;
+  /// One of them, by its id.
+  std::optional<datasets::MultiHopCase> multi_hop_case(
+      std::string_view set, std::string_view id) const;
+  std::optional<datasets::ExplicitEdit> explicit_edit(
+      std::string_view set, std::string_view id) const;
+
+  /// What cannot be true together in a set; edits first, in the order in which they came.
+  std::vector<SetConflict> set_conflicts(std::string_view set) const;
 
   std::vector<SetInfo> sets() const;
 

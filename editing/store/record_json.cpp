@@ -23,6 +23,22 @@ void put(OrderedJson& object, const char* name, const std::optional<Date>& date)
   }
 }
 
+void put(OrderedJson& object, const char* name, const std::vector<datasets::Probe>& probes) {
+  OrderedJson list = OrderedJson::array();
+  for (const datasets::Probe& probe : probes) {
+    OrderedJson entry = {{"prompt", probe.prompt}};
+    if (!probe.answers.empty()) {
+      entry["answer"] = probe.answers.front();
+      put(entry, "aliases", std::vector(probe.answers.begin() + 1, probe.answers.end()));
+    }
+    put(entry, "kind", probe.kind);
+    list.push_back(std::move(entry));
+  }
+  if (!list.empty()) {
+    object[name] = std::move(list);
+  }
+}
+
 OrderedJson chain_json(const std::vector<datasets::Hop>& chain) {
   OrderedJson list = OrderedJson::array();
   for (const datasets::Hop& hop : chain) {
@@ -110,22 +126,14 @@ OrderedJson to_json(const datasets::MultiHopCase& item) {
 
 OrderedJson to_json(const datasets::ExplicitEdit& edit) {
   OrderedJson object = {{"id", edit.id}, {"prompt", edit.prompt}, {"target_new", edit.target_new}};
+  put(object, "target_aliases", edit.target_aliases);
   put(object, "subject", edit.subject);
   put(object, "relation", edit.relation);
   put(object, "target_true", edit.target_true);
   put(object, "paraphrases", edit.paraphrases);
-  OrderedJson locality = OrderedJson::array();
-  for (const datasets::Probe& probe : edit.locality) {
-    OrderedJson entry = {{"prompt", probe.prompt}};
-    if (!probe.answers.empty()) {
-      entry["answer"] = probe.answers.front();
-      put(entry, "aliases", std::vector(probe.answers.begin() + 1, probe.answers.end()));
-    }
-    locality.push_back(std::move(entry));
-  }
-  if (!locality.empty()) {
-    object["locality"] = std::move(locality);
-  }
+  put(object, "locality", edit.locality);
+  put(object, "portability", edit.portability);
+  put(object, "generation", edit.generation);
   put(object, "effective", edit.effective);
   return object;
 }

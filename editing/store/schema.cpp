@@ -187,6 +187,10 @@ CREATE INDEX run_edits_by_slot ON run_edits (subject, relation);
 
 // A slot is found through one index instead of two, current facts and former ones apart; record
 // times and the edits of runs are found without reading all of them.
+//
+// Edits given outright get other names of their target, and probes of two more kinds with the
+// criterion under which the data set lists them. SQLite cannot change a CHECK, so the two tables
+// are made anew; dropping the old answers first keeps the cascade from reaching the new ones.
 constexpr std::string_view kVersion2 = R"sql(
 DROP INDEX facts_current;
 DROP INDEX facts_by_slot;
@@ -195,6 +199,36 @@ CREATE UNIQUE INDEX facts_current
 CREATE INDEX facts_former ON facts (subject, relation) WHERE superseded IS NOT NULL;
 CREATE INDEX changes_by_time ON changes (at);
 CREATE INDEX run_edits_by_key ON run_edits (key);
+
+CREATE TABLE edit_aliases (
+  edit INTEGER NOT NULL REFERENCES edits (id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  alias TEXT NOT NULL CHECK (alias <> ''),
+  PRIMARY KEY (edit, position)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX edits_by_slot ON edits (set_id, subject, relation) WHERE superseded IS NULL;
+
+CREATE TABLE probes_2 (
+  id INTEGER PRIMARY KEY,
+  edit INTEGER NOT NULL REFERENCES edits (id) ON DELETE CASCADE,
+  kind TEXT NOT NULL CHECK (kind IN ('paraphrase', 'locality', 'portability', 'generation')),
+  position INTEGER NOT NULL,
+  prompt TEXT NOT NULL CHECK (prompt <> ''),
+  criterion TEXT NOT NULL,
+  UNIQUE (edit, kind, position)
+) STRICT;
+INSERT INTO probes_2 SELECT id, edit, kind, position, prompt, '' FROM probes;
+CREATE TABLE probe_answers_2 (
+  probe INTEGER NOT NULL REFERENCES probes_2 (id) ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (probe, position)
+) STRICT, WITHOUT ROWID;
+INSERT INTO probe_answers_2 SELECT probe, position, text FROM probe_answers;
+DROP TABLE probe_answers;
+DROP TABLE probes;
+ALTER TABLE probes_2 RENAME TO probes;
+ALTER TABLE probe_answers_2 RENAME TO probe_answers;
 )sql";
 
 constexpr std::array<std::string_view, kSchemaVersion> kScripts = {kVersion1, kVersion2};

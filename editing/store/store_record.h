@@ -109,6 +109,19 @@ struct SetInfo {
   std::int64_t edits = 0;
 };
 
+/// Two things in a set that cannot both be so once all its edits are made: two edits of one slot
+/// with different targets, or an edit and a multi-hop case whose chain needs another value there
+/// (MQuAKE-CF-3k in its first version).
+struct SetConflict {
+  std::string subject;
+  std::string relation;
+  std::string edit;   ///< id
+  std::string target; ///< what it writes
+  std::string other;  ///< id of the other edit, or of the case
+  std::string needs;  ///< what that one has there
+  bool with_case = false;
+};
+
 /// A finished run: what made an adapter, and the edits in it.
 struct RunRecord {
   std::string id;

@@ -25,6 +25,24 @@ constexpr std::array<TextKind, 4> kTexts = {{
     {"edit", &MultiHopCase::edit_ids},
 }};
 
+/// Probes without answers, and with them.
+struct PromptKind {
+  const char* name;
+  std::vector<std::string> ExplicitEdit::*list;
+};
+constexpr std::array<PromptKind, 2> kPrompts = {{
+    {"paraphrase", &ExplicitEdit::paraphrases},
+    {"generation", &ExplicitEdit::generation},
+}};
+struct ProbeKind {
+  const char* name;
+  std::vector<Probe> ExplicitEdit::*list;
+};
+constexpr std::array<ProbeKind, 2> kProbes = {{
+    {"locality", &ExplicitEdit::locality},
+    {"portability", &ExplicitEdit::portability},
+}};
+
 bool same(const MultiHopCase& a, const MultiHopCase& b) {
   return a.start == b.start && a.chain == b.chain && a.chain_new == b.chain_new &&
          a.changed == b.changed && a.edited_hop == b.edited_hop && a.questions == b.questions &&
@@ -33,17 +51,8 @@ bool same(const MultiHopCase& a, const MultiHopCase& b) {
          a.edit_ids == b.edit_ids;
 }
 
-bool same(const std::vector<Probe>& a, const std::vector<Probe>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](const Probe& x, const Probe& y) {
-    return x.prompt == y.prompt && x.answers == y.answers;
-  });
-}
-
 bool same(const ExplicitEdit& a, const ExplicitEdit& b) {
-  return a.prompt == b.prompt && a.target_new == b.target_new && a.subject == b.subject &&
-         a.relation == b.relation && a.target_true == b.target_true &&
-         a.paraphrases == b.paraphrases && same(a.locality, b.locality) &&
-         a.effective == b.effective;
+  return a == b;
 }
 
 void check(const MultiHopCase& item) {
@@ -89,10 +98,15 @@ void check(const ExplicitEdit& edit) {
   require_text(edit.subject, "the subject " + what);
   require_text(edit.relation, "the relation " + what);
   require_text(edit.target_true, "target_true " + what);
+  require_names(edit.target_aliases, "another name of target_new " + what);
   require_names(edit.paraphrases, "a paraphrase " + what);
-  for (const Probe& probe : edit.locality) {
-    require_name(probe.prompt, "a locality prompt " + what);
-    require_names(probe.answers, "a locality answer " + what);
+  require_names(edit.generation, "a generation prompt " + what);
+  for (const ProbeKind& kind : kProbes) {
+    for (const Probe& probe : edit.*kind.list) {
+      require_name(probe.prompt, concat("a ", kind.name, " prompt ", what));
+      require_names(probe.answers, concat("a ", kind.name, " answer ", what));
+      require_text(probe.kind, concat("the kind of a ", kind.name, " prompt ", what));
+    }
   }
 }
 
@@ -163,6 +177,17 @@ constexpr const char* kCaseColumns =
     "SELECT c.id, c.key, c.start, c.changed, c.edited_hop, c.answer, c.new_answer FROM cases c "
     "JOIN sets s ON s.id = c.set_id WHERE c.superseded IS NULL ";
 
+std::vector<std::string> probe_answers(Database& database, std::int64_t probe) {
+  std::vector<std::string> answers;
+  Query answer =
+      database.query("SELECT text FROM probe_answers WHERE probe = ?1 ORDER BY position");
+  answer.bind(probe);
+  while (answer.step()) {
+    answers.push_back(answer.text(0));
+  }
+  return answers;
+}
+
 ExplicitEdit read_edit(Database& database, const Query& row) {
   ExplicitEdit edit;
   const std::int64_t id = row.integer(0);
@@ -173,21 +198,26 @@ ExplicitEdit read_edit(Database& database, const Query& row) {
   edit.relation = row.text(5);
   edit.target_true = row.text(6);
   edit.effective = row.maybe_date(7);
-  Query probe =
-      database.query("SELECT id, kind, prompt FROM probes WHERE edit = ?1 ORDER BY kind, position");
-  probe.bind(id);
-  while (probe.step()) {
-    if (probe.text(1) == "paraphrase") {
-      edit.paraphrases.push_back(probe.text(2));
-      continue;
+  Query alias = database.query("SELECT alias FROM edit_aliases WHERE edit = ?1 ORDER BY position");
+  alias.bind(id);
+  while (alias.step()) {
+    edit.target_aliases.push_back(alias.text(0));
+  }
+  for (const PromptKind& kind : kPrompts) {
+    Query prompt =
+        database.query("SELECT prompt FROM probes WHERE edit = ?1 AND kind = ?2 ORDER BY position");
+    prompt.bind(id, kind.name);
+    while (prompt.step()) {
+      (edit.*kind.list).push_back(prompt.text(0));
     }
-    Probe& locality = edit.locality.emplace_back();
-    locality.prompt = probe.text(2);
-    Query answer =
-        database.query("SELECT text FROM probe_answers WHERE probe = ?1 ORDER BY position");
-    answer.bind(probe.integer(0));
-    while (answer.step()) {
-      locality.answers.push_back(answer.text(0));
+  }
+  for (const ProbeKind& kind : kProbes) {
+    Query probe = database.query(
+        "SELECT id, prompt, criterion FROM probes WHERE edit = ?1 AND kind = ?2 ORDER BY position");
+    probe.bind(id, kind.name);
+    while (probe.step()) {
+      (edit.*kind.list)
+          .push_back({probe.text(1), probe_answers(database, probe.integer(0)), probe.text(2)});
     }
   }
   return edit;
@@ -198,9 +228,13 @@ std::int64_t write_probe(
     std::int64_t edit,
     const char* kind,
     std::int64_t position,
-    const std::string& prompt) {
-  database.query("INSERT INTO probes (edit, kind, position, prompt) VALUES (?1, ?2, ?3, ?4)")
-      .bind(edit, kind, position, prompt)
+    const std::string& prompt,
+    const std::string& criterion = {}) {
+  database
+      .query(
+          "INSERT INTO probes (edit, kind, position, prompt, criterion) "
+          "VALUES (?1, ?2, ?3, ?4, ?5)")
+      .bind(edit, kind, position, prompt, criterion)
       .run();
   return database.last_id();
 }
@@ -224,17 +258,28 @@ void write_edit(
       .run();
   const std::int64_t id = database.last_id();
   std::int64_t position = 0;
-  for (const std::string& prompt : edit.paraphrases) {
-    write_probe(database, id, "paraphrase", position++, prompt);
+  for (const std::string& alias : edit.target_aliases) {
+    database.query("INSERT INTO edit_aliases VALUES (?1, ?2, ?3)")
+        .bind(id, position++, alias)
+        .run();
   }
-  position = 0;
-  for (const Probe& probe : edit.locality) {
-    const std::int64_t row = write_probe(database, id, "locality", position++, probe.prompt);
-    std::int64_t answer = 0;
-    for (const std::string& text : probe.answers) {
-      database.query("INSERT INTO probe_answers VALUES (?1, ?2, ?3)")
-          .bind(row, answer++, text)
-          .run();
+  for (const PromptKind& kind : kPrompts) {
+    position = 0;
+    for (const std::string& prompt : edit.*kind.list) {
+      write_probe(database, id, kind.name, position++, prompt);
+    }
+  }
+  for (const ProbeKind& kind : kProbes) {
+    position = 0;
+    for (const Probe& probe : edit.*kind.list) {
+      const std::int64_t row =
+          write_probe(database, id, kind.name, position++, probe.prompt, probe.kind);
+      std::int64_t answer = 0;
+      for (const std::string& text : probe.answers) {
+        database.query("INSERT INTO probe_answers VALUES (?1, ?2, ?3)")
+            .bind(row, answer++, text)
+            .run();
+      }
     }
   }
 }
@@ -267,6 +312,29 @@ std::vector<Record> read_set(Database& database, const Kind<Record>& kind, std::
   }
   return records;
 }
+
+template <typename Record>
+std::optional<Record> read_one(
+    Database& database, const Kind<Record>& kind, std::string_view set, std::string_view id) {
+  Query row = database.query(concat(kind.columns, "AND s.name = ?1 AND c.key = ?2"));
+  row.bind(set, id);
+  return row.step() ? std::optional(kind.read(database, row)) : std::nullopt;
+}
+
+constexpr const char* kEditConflicts =
+    "SELECT a.subject, a.relation, a.key, a.target_new, b.key, b.target_new FROM sets s "
+    "JOIN edits a ON a.set_id = s.id AND a.superseded IS NULL "
+    "JOIN edits b ON b.set_id = a.set_id AND b.superseded IS NULL AND b.subject = a.subject "
+    "AND b.relation = a.relation AND b.id > a.id AND b.target_new <> a.target_new "
+    "WHERE s.name = ?1 AND a.subject <> '' AND (a.relation <> '' OR a.prompt = b.prompt) "
+    "ORDER BY a.id, b.id";
+constexpr const char* kCaseConflicts =
+    "SELECT h.subject, h.relation, e.key, e.target_new, c.key, h.object FROM sets s "
+    "JOIN cases c ON c.set_id = s.id AND c.superseded IS NULL "
+    "JOIN case_hops h ON h.case_id = c.id AND h.day = 1 "
+    "JOIN edits e ON e.set_id = c.set_id AND e.superseded IS NULL AND e.subject = h.subject "
+    "AND e.relation = h.relation AND e.target_new <> h.object "
+    "WHERE s.name = ?1 ORDER BY c.id, h.position, e.id";
 
 } // namespace
 
@@ -325,6 +393,38 @@ std::int64_t EditStore::put_edits(std::string_view set, std::span<const Explicit
 std::vector<ExplicitEdit> EditStore::explicit_edits(std::string_view set) const {
   const Snapshot snapshot(state_->database);
   return read_set(state_->database, kEdits, set);
+}
+
+std::optional<MultiHopCase> EditStore::multi_hop_case(
+    std::string_view set, std::string_view id) const {
+  const Snapshot snapshot(state_->database);
+  return read_one(state_->database, kCases, set, id);
+}
+
+std::optional<ExplicitEdit> EditStore::explicit_edit(
+    std::string_view set, std::string_view id) const {
+  const Snapshot snapshot(state_->database);
+  return read_one(state_->database, kEdits, set, id);
+}
+
+std::vector<SetConflict> EditStore::set_conflicts(std::string_view set) const {
+  const Snapshot snapshot(state_->database);
+  std::vector<SetConflict> conflicts;
+  for (const bool with_case : {false, true}) {
+    Query row = state_->database.query(with_case ? kCaseConflicts : kEditConflicts);
+    row.bind(set);
+    while (row.step()) {
+      conflicts.push_back(
+          {row.text(0),
+           row.text(1),
+           row.text(2),
+           row.text(3),
+           row.text(4),
+           row.text(5),
+           with_case});
+    }
+  }
+  return conflicts;
 }
 
 std::vector<SetInfo> EditStore::sets() const {

@@ -95,11 +95,16 @@ TEST_F(ReadersTest, Relations) {
 }
 
 TEST_F(ReadersTest, ExplicitEdits) {
-  const auto edits = read_explicit_edits(
-      write(R"({"id": "1", "prompt": "P", "target_new": "N", "paraphrases": ["Q"], "locality":)"
-            R"( [{"prompt": "L", "answer": "a"}], "effective": "2022", "target_true": "O"})"));
+  const auto edits = read_explicit_edits(write(
+      R"({"id": "1", "prompt": "P", "target_new": "N", "paraphrases": ["Q"], "locality":)"
+      R"( [{"prompt": "L", "answer": "a", "kind": "k"}], "target_aliases": ["M"],)"
+      R"( "portability": [{"prompt": "R", "answer": "b"}], "generation": ["G"], "effective": "2022", "target_true": "O"})"));
   ASSERT_EQ(edits.size(), 1U);
   EXPECT_THAT(edits[0].locality.at(0).answers, ::testing::ElementsAre("a"));
+  EXPECT_EQ(edits[0].locality.at(0).kind, "k");
+  EXPECT_EQ(edits[0].portability.at(0).prompt, "R");
+  EXPECT_THAT(edits[0].target_aliases, ::testing::ElementsAre("M"));
+  EXPECT_THAT(edits[0].generation, ::testing::ElementsAre("G"));
   EXPECT_EQ(edits[0].target_true, "O");
   const auto reject = [&](const std::string& text, const std::vector<std::string>& parts) {
     expect_error(ErrorCode::kCorrupt, parts, [&] { read_explicit_edits(write(text)); });

@@ -225,7 +225,10 @@ TEST(MakeTasksTest, EditsGivenOutright) {
   edit.target_new = "Y";
   edit.target_true = "Z";
   edit.paraphrases = {"X's capital is", "X is governed from"};
-  edit.locality = {{"The capital of Q is", {"R", "S"}}};
+  edit.target_aliases = {"Y Town"};
+  edit.locality = {{"The capital of Q is", {"R", "S"}, ""}};
+  edit.portability = {
+      {"The mayor of X's capital is", {"M"}, "Reasoning"}, {"no answer", {}, "Reasoning"}};
   auto parts = by_part(make_tasks(editing::make_edit_plan({edit})));
   ASSERT_EQ(parts[Part::kReliability].size(), 1u);
   EXPECT_EQ(parts[Part::kReliability][0].prompt, edit.prompt);
@@ -234,6 +237,44 @@ TEST(MakeTasksTest, EditsGivenOutright) {
   ASSERT_EQ(parts[Part::kKept].size(), 1u);
   EXPECT_EQ(parts[Part::kKept][0].answers, (std::vector<std::string>{"R", "S"}));
   EXPECT_TRUE(parts[Part::kKept][0].stale.empty());
+  EXPECT_EQ(parts[Part::kKept][0].kind, "probe");
+  EXPECT_EQ(parts[Part::kReliability][0].answers, (std::vector<std::string>{"Y", "Y Town"}));
+  ASSERT_EQ(parts[Part::kPortability].size(), 1u);
+  EXPECT_EQ(parts[Part::kPortability][0].kind, "Reasoning");
+  EXPECT_TRUE(parts[Part::kPortability][0].stale.empty()); // Z is no answer to that
+}
+
+TEST(MakeTasksTest, ASetAsksItsCasesItsEditsAndEveryHop) {
+  datasets::ExplicitEdit edit;
+  edit.id = "e1";
+  edit.prompt = "The capital of X is";
+  edit.target_new = "Y";
+  datasets::MultiHopCase item;
+  item.id = "c1";
+  item.chain = {{"X", "capital", "Z"}, {"Z", "mayor", "L"}};
+  item.chain_new = {{"X", "capital", "Y"}, {"Y", "mayor", "M"}};
+  item.changed = true;
+  item.questions = {"Who is the mayor of the capital of X?"};
+  item.answer = "L";
+  item.new_answer = "M";
+  item.edit_ids = {"e1"};
+  datasets::MultiHopCase other = item; // needs an edit that is not made
+  other.id = "c2";
+  other.edit_ids = {"e1", "e2"};
+  const editing::EditPlan plan = editing::make_edit_plan({edit}, {item, other});
+  EXPECT_EQ(plan.dropped_cases, 1u);
+  editing::Knowledge vocabulary;
+  vocabulary.relations.resize(1);
+  vocabulary.relations[0].name = "mayor";
+  vocabulary.relations[0].questions = {"Who is the mayor of {s}?"};
+  vocabulary.aliases["M"] = {"Mo"};
+  auto parts =
+      by_part(make_set_tasks(plan, vocabulary, editing::Wordings(vocabulary), TaskOptions()));
+  EXPECT_EQ(parts[Part::kCase].size(), 2u); // at once and in steps
+  ASSERT_EQ(parts[Part::kEdit].size(), 1u);
+  EXPECT_EQ(parts[Part::kEdit][0].prompt, edit.prompt);
+  ASSERT_EQ(parts[Part::kHop].size(), 1u); // nobody has described the other relation
+  EXPECT_EQ(parts[Part::kHop][0].answers, (std::vector<std::string>{"M", "Mo"}));
 }
 
 TEST(ParseSuitesTest, ReadsLists) {

@@ -63,6 +63,9 @@ TEST(MeasureTest, EditingByHand) {
   script.add(Part::kNewFact, "d", "?", "new");
   script.add(Part::kNewInverse, "e", "?", "wrong");
   script.add(Part::kStatement, "a", "?", "New.");
+  script.add(Part::kPortability, "a", "old", "new");
+  script.add(Part::kPortability, "a", "old", "old");
+  script.add(Part::kPortability, "b", "old", "new").kind = "Reasoning";
   script.evaluation.after[0].teacher_forced = TeacherForced{0.5, false, 1.0, false};
   script.evaluation.after[1].teacher_forced = TeacherForced{1.0, true, 0.1, false};
   const auto after = script.after();
@@ -72,6 +75,8 @@ TEST(MeasureTest, EditingByHand) {
   const auto [sum, edits] = tally(after, "editing.generalisation");
   EXPECT_NEAR(sum, 2.0 / 3, 1e-12);
   EXPECT_EQ(edits, 2u);
+  EXPECT_THAT(tally(after, "editing.portability"), Pair(1.5, 2)); // a: half, b: all
+  EXPECT_THAT(tally(after, "editing.portability_by_kind.Reasoning"), Pair(1, 1));
   EXPECT_THAT(tally(after, "editing.new_facts"), Pair(1, 1));
   EXPECT_THAT(tally(after, "editing.new_inverse"), Pair(0, 1));
   EXPECT_THAT(tally(after, "editing.statement"), Pair(1, 1));

@@ -345,7 +345,7 @@ TEST_F(EditStoreTest, SetsKeepTheirRecords) {
   edit.prompt = "The capital of A is";
   edit.target_new = "y";
   edit.paraphrases = {"A's capital:"};
-  edit.locality = {{"The capital of B is", {"z", "Z"}}};
+  edit.locality = {{"The capital of B is", {"z", "Z"}, {}}};
   edit.effective = parse_date("2022-03");
   EXPECT_EQ(store.put_edits("march", std::vector{edit}), 1);
   EXPECT_EQ(store.put_edits("march", std::vector{edit}), 0);

@@ -1,0 +1,83 @@
+#include "datasets/exporters/export_writers.h"
+#include "datasets/exporters/record_writer.h"
+
+#include <set>
+
+namespace errata::datasets {
+namespace {
+
+/// What EasyEdit itself puts where no true answer is given.
+constexpr const char* kNoTruth = "<|endoftext|>";
+
+OrderedJson one_or_list(const std::vector<std::string>& texts) {
+  return texts.empty()       ? OrderedJson(nullptr)
+         : texts.size() == 1 ? OrderedJson(texts.front())
+                             : OrderedJson(texts);
+}
+
+// {"neighborhood": {"prompt": [...], "ground_truth": [...]}}: for every edit its prompts of this
+// kind with one answer each, null where there are none.
+OrderedJson probe_lists(
+    const std::vector<const ExplicitEdit*>& edits, std::vector<Probe> ExplicitEdit::*probes) {
+  std::set<std::string> kinds;
+  for (const ExplicitEdit* edit : edits) {
+    for (const Probe& probe : edit->*probes) {
+      kinds.insert(probe.kind);
+    }
+  }
+  OrderedJson inputs = OrderedJson::object();
+  for (const std::string& kind : kinds) {
+    OrderedJson prompts = OrderedJson::array();
+    OrderedJson answers = OrderedJson::array();
+    for (const ExplicitEdit* edit : edits) {
+      std::vector<std::string> asked;
+      std::vector<std::string> accepted;
+      for (const Probe& probe : edit->*probes) {
+        if (probe.kind == kind && !probe.answers.empty()) {
+          asked.push_back(probe.prompt);
+          accepted.push_back(probe.answers.front());
+        }
+      }
+      prompts.push_back(one_or_list(asked));
+      answers.push_back(one_or_list(accepted));
+    }
+    inputs[kind.empty() ? "other" : kind] = {{"prompt", prompts}, {"ground_truth", answers}};
+  }
+  return inputs;
+}
+
+} // namespace
+
+void export_easyedit(
+    const PeerData& data,
+    const ExportOptions&,
+    const std::filesystem::path& path,
+    ExportReport& report) {
+  std::vector<const ExplicitEdit*> edits;
+  for (const ExplicitEdit& edit : data.edits) {
+    if (prompt_template(edit)) {
+      edits.push_back(&edit);
+    } else {
+      report.leave_out(edit.id, kSubjectMissing);
+    }
+  }
+  report.written = static_cast<std::int64_t>(edits.size());
+  require_written(report, path);
+  OrderedJson lists;
+  for (const char* name :
+       {"prompts", "target_new", "ground_truth", "subject", "rephrase_prompts"}) {
+    lists[name] = OrderedJson::array();
+  }
+  for (const ExplicitEdit* edit : edits) {
+    lists["prompts"].push_back(edit->prompt);
+    lists["target_new"].push_back(edit->target_new);
+    lists["ground_truth"].push_back(edit->target_true.empty() ? kNoTruth : edit->target_true);
+    lists["subject"].push_back(edit->subject);
+    lists["rephrase_prompts"].push_back(one_or_list(edit->paraphrases));
+  }
+  lists["locality_inputs"] = probe_lists(edits, &ExplicitEdit::locality);
+  lists["portability_inputs"] = probe_lists(edits, &ExplicitEdit::portability);
+  write_json(path, lists);
+}
+
+} // namespace errata::datasets
