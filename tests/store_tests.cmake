@@ -5,6 +5,7 @@ errata_add_tests(store LIBRARIES errata::store SOURCES
   editing/store/migration_test.cpp
   editing/store/model_test.cpp
   editing/store/store_diff_test.cpp
-  editing/store/store_durability_test.cpp)
+  editing/store/store_durability_test.cpp
+  editing/store/store_hostile_test.cpp)
 # Some tests break a store from outside, with SQLite itself.
 target_link_libraries(store_tests PRIVATE sqlite3)

@@ -178,7 +178,8 @@ Database::Database(std::filesystem::path path, int flags, int busy_timeout_ms, b
   turn_->store = path_.string();
   turn_->timeout_ms = busy_timeout_ms;
   try {
-    database_ = std::make_unique<SQLite::Database>(path_.string(), flags);
+    // One object is for one thread, so SQLite need not lock for another.
+    database_ = std::make_unique<SQLite::Database>(path_.string(), flags | SQLite::OPEN_NOMUTEX);
     sqlite3_busy_handler(database_->getHandle(), wait_for_turn, turn_.get());
     database_->exec("PRAGMA foreign_keys = ON");
     database_->exec(durable ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = OFF");

@@ -46,6 +46,13 @@ Relation read_relation(Database& database, Query& row) {
     const auto kind = std::find_if(kWordings.begin(), kWordings.end(), [&](const WordingKind& k) {
       return wording.text(0) == k.name;
     });
+    ERRATA_CHECK(
+        kind != kWordings.end(),
+        ErrorCode::kCorrupt,
+        database.path().string(),
+        " is damaged: relation '",
+        relation.name,
+        "' has a wording of no known kind; restore it from a dump or a copy");
     (relation.*kind->list).push_back(wording.text(1));
   }
   return relation;
