@@ -247,8 +247,8 @@ INSTANTIATE_TEST_SUITE_P(
         std::pair("congress", "congress.yaml"),
         std::pair("table", "table.csv"),
         std::pair("table", "table.jsonl")),
-    [](const auto& info) {
-      std::string name = info.param.second;
+    [](const auto& test) {
+      std::string name = test.param.second;
       std::replace(name.begin(), name.end(), '.', '_');
       return name;
     });
