@@ -118,6 +118,9 @@ def last_day(text):
     return text + "-12-31" if len(text) == 4 else text + "-31" if len(text) == 7 else text
 
 
+DYKNOW = set()
+
+
 def dyknow(name):
     answers, skipped, facts, slots = 0, 0, set(), set()
 
@@ -141,7 +144,8 @@ def dyknow(name):
             else:
                 for role, inner in value.items():
                     slot(subject, role, inner)
-    show(f"dyknow {name}", answers=answers, skipped=skipped, slots=len(slots), facts=len(facts))
+    DYKNOW.update(facts)  # the entities of one file are those of the other
+    show(f"dyknow {name}", both=len(DYKNOW), answers=answers, skipped=skipped, slots=len(slots), facts=len(facts))
 
 
 def yago(name):
