@@ -10,7 +10,9 @@ build_packages=(g++ cmake ninja-build ccache libsentencepiece-dev libsqlite3-dev
   libssl-dev nlohmann-json3-dev libcli11-dev libjs-chart.js libutf8proc-dev libpcre2-dev libyaml-cpp-dev python3-venv)
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev)
 fuzz_packages=(clang-14 libclang-rt-14-dev)
-judges=(transformers==5.23.0 peft==0.21.2 safetensors==0.8.0 sentencepiece numpy)
+judges=(transformers==5.23.0 peft==0.21.2 safetensors==0.8.0 gguf==0.19.0 sentencepiece numpy)
+# Its source package carries llama.cpp and the converter of HF models.
+llamacpp=llama-cpp-python==0.3.36
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -67,6 +69,35 @@ fuzz_targets() {
   ninja -C "$directory" --quiet fuzz_import
 }
 
+# llama.cpp's library and a program on it, for ./test.sh llamacpp only.
+install_llamacpp() {
+  local directory=$root/.deps/llamacpp
+  local mark=$directory/unpacked-${llamacpp##*=}
+  if [ ! -e "$mark" ]; then
+    say "Fetching llama.cpp (in $llamacpp) into .deps/llamacpp"
+    rm -rf "$directory"
+    mkdir -p "$directory/source"
+    "$venv/bin/pip" download -q --disable-pip-version-check --no-deps \
+      --no-binary "${llamacpp%%=*}" --dest "$directory" "$llamacpp"
+    tar -xzf "$directory"/*.tar.gz --strip-components=1 -C "$directory/source"
+    touch "$mark"
+  fi
+  say "Building llama.cpp (the first time takes some minutes)"
+  cmake -S "$root/tests/llamacpp" -B "$directory/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
+    -DLLAMACPP_SOURCE="$directory/source/vendor/llama.cpp" >"$directory/build.log" 2>&1 ||
+    { cat "$directory/build.log" >&2; exit 1; }
+  ninja -C "$directory/build" -j "$(build_jobs)" --quiet llama_logprobs
+}
+
+# As many as there are cores and memory: ten files with LibTorch compiled as one take about 2 GB.
+build_jobs() {
+  local jobs memory
+  memory=$(awk '/MemAvailable/ {print int($2 / 2000000)}' /proc/meminfo)
+  jobs=$(nproc)
+  if [ "$memory" -lt "$jobs" ]; then jobs=$((memory > 0 ? memory : 1)); fi
+  echo "$jobs"
+}
+
 # build_project DIRECTORY CMAKE_OPTION...
 build_project() {
   local directory=$1
@@ -75,10 +106,5 @@ build_project() {
   cmake -S "$root" -B "$directory" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DERRATA_UNITY=ON "$@" >"$directory.log" 2>&1 ||
     { cat "$directory.log" >&2; exit 1; }
-  # Ten files with LibTorch compiled as one take about 2 GB.
-  local jobs memory
-  memory=$(awk '/MemAvailable/ {print int($2 / 2000000)}' /proc/meminfo)
-  jobs=$(nproc)
-  if [ "$memory" -lt "$jobs" ]; then jobs=$((memory > 0 ? memory : 1)); fi
-  ninja -C "$directory" -j "$jobs" --quiet
+  ninja -C "$directory" -j "$(build_jobs)" --quiet
 }

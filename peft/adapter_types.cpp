@@ -35,6 +35,14 @@ const AdapterType* find_adapter_type(std::string_view peft_type) {
   return nullptr;
 }
 
+std::string way_out(const Adapter& adapter) {
+  if (adapter.can_merge()) {
+    return "use --to merged, or --rank for the nearest LoRA";
+  }
+  return adapter_type(adapter.config()).own ? "errata itself runs it (--adapter)"
+                                            : "serve it as an adapter (--to peft)";
+}
+
 const AdapterType& adapter_type(const AdapterConfig& config) {
   const AdapterType* const found = find_adapter_type(config.peft_type);
   ERRATA_CHECK(found != nullptr, ErrorCode::kInternal, "no adapter type '", config.peft_type, "'");

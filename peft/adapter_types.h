@@ -28,7 +28,8 @@ struct AdapterType {
   bool has_excludes = true;    ///< and exclude_modules
   bool selects_linears = true; ///< has target_modules
   /// The modules that a config without targets selects on this family; empty: it must name them.
-  std::vector<std::string> (*default_targets)(const std::string& model_type);
+  /// Null where the type selects none.
+  std::vector<std::string> (*default_targets)(const std::string& model_type) = nullptr;
   /// What is out of range is `kInvalidArgument` (a config in memory) and said by field name.
   void (*check)(const AdapterConfig& config);
   /// Reads what the type has of its own; fields that say which modules are read already.
@@ -48,6 +49,9 @@ struct AdapterType {
 const std::vector<const AdapterType*>& adapter_types();
 /// Null when PEFT's `peft_type` is not supported.
 const AdapterType* find_adapter_type(std::string_view peft_type);
+/// Where what this adapter computes can go, for the end of a message.
+std::string way_out(const Adapter& adapter);
+
 /// The type of a config in memory, which is one of them.
 const AdapterType& adapter_type(const AdapterConfig& config);
 

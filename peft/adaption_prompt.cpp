@@ -1,6 +1,7 @@
 #include "peft/adaption_prompt.h"
 
 #include "core/base/error.h"
+#include "peft/adapter_parts.h"
 #include "peft/attached_adapter.h"
 #include "peft/config_file.h"
 #include "peft/unmergeable_adapter.h"
@@ -89,22 +90,8 @@ class AdaptionAdapter final : public UnmergeableAdapter {
     model_->attention(layer)->attachments().attach(parts_.back().attachment);
   }
 
-  NamedTensors named_parameters() const override {
-    NamedTensors all;
-    for (const Part& part : parts_) {
-      for (const auto& [name, tensor] : part.attachment->named_tensors()) {
-        all.emplace_back(part.module + "." + name, tensor);
-      }
-    }
-    return all;
-  }
-  std::vector<std::string> modules() const override {
-    std::vector<std::string> names;
-    for (const Part& part : parts_) {
-      names.push_back(part.module);
-    }
-    return names;
-  }
+  NamedTensors named_parameters() const override { return tensors_of_parts(parts_); }
+  std::vector<std::string> modules() const override { return modules_of_parts(parts_); }
   std::int64_t first_layer() const override { return parts_.front().layer; }
 
  private:
@@ -148,10 +135,6 @@ std::unique_ptr<Adapter> attach_adaption(
   return adapter;
 }
 
-std::vector<std::string> no_adaption_targets(const std::string& /*model_type*/) {
-  return {};
-}
-
 void check_adaption(const AdapterConfig& config) {
   check_field("adapter_len", static_cast<double>(config.adaption.adapter_len), 1, 1 << 20);
   check_field("adapter_layers", static_cast<double>(config.adaption.adapter_layers), 0, 1 << 20);
@@ -180,7 +163,6 @@ const AdapterType& adaption_prompt_type() {
       .shared_tensors = {},
       .has_layers = false,
       .selects_linears = false,
-      .default_targets = no_adaption_targets,
       .check = check_adaption,
       .read = read_adaption,
       .keys = {"adapter_len", "adapter_layers"},

@@ -1,6 +1,7 @@
 #include "peft/attached_adapter.h"
 
 #include "core/base/error.h"
+#include "peft/adapter_parts.h"
 #include "peft/lora.h"
 
 #include <algorithm>
@@ -43,13 +44,7 @@ void AttachedAdapter::check_alone() const {
 }
 
 NamedTensors AttachedAdapter::named_parameters() const {
-  NamedTensors parameters;
-  for (const Part& part : parts_) {
-    for (const auto& [name, tensor] : part.attachment->named_tensors()) {
-      parameters.emplace_back(part.module + "." + name, tensor);
-    }
-  }
-  return parameters;
+  return tensors_of_parts(parts_);
 }
 
 NamedTensors AttachedAdapter::file_tensors() const {
@@ -68,12 +63,7 @@ AdapterConfig AttachedAdapter::file_config() const {
 }
 
 std::vector<std::string> AttachedAdapter::modules() const {
-  std::vector<std::string> names;
-  names.reserve(parts_.size());
-  for (const Part& part : parts_) {
-    names.push_back(part.module);
-  }
-  return names;
+  return modules_of_parts(parts_);
 }
 
 void AttachedAdapter::set_enabled(bool enabled) {

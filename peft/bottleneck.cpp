@@ -1,6 +1,7 @@
 #include "peft/bottleneck.h"
 
 #include "core/base/error.h"
+#include "peft/adapter_parts.h"
 #include "peft/config_file.h"
 #include "peft/unmergeable_adapter.h"
 
@@ -79,22 +80,8 @@ class BottleneckAdapter final : public UnmergeableAdapter {
     model_->block_attachments(layer, place).attach(parts_.back().attachment);
   }
 
-  NamedTensors named_parameters() const override {
-    NamedTensors all;
-    for (const Part& part : parts_) {
-      for (const auto& [name, tensor] : part.attachment->named_tensors()) {
-        all.emplace_back(part.module + "." + name, tensor);
-      }
-    }
-    return all;
-  }
-  std::vector<std::string> modules() const override {
-    std::vector<std::string> names;
-    for (const Part& part : parts_) {
-      names.push_back(part.module);
-    }
-    return names;
-  }
+  NamedTensors named_parameters() const override { return tensors_of_parts(parts_); }
+  std::vector<std::string> modules() const override { return modules_of_parts(parts_); }
   std::int64_t first_layer() const override { return parts_.front().layer; }
 
  private:
@@ -167,10 +154,6 @@ std::unique_ptr<Adapter> attach_bottleneck(
   return adapter;
 }
 
-std::vector<std::string> no_bottleneck_targets(const std::string& /*model_type*/) {
-  return {};
-}
-
 void check_bottleneck(const AdapterConfig& config) {
   const BottleneckConfig& b = config.bottleneck;
   check_field("reduction_factor", b.reduction_factor, 1e-3, 1 << 24);
@@ -219,7 +202,6 @@ const AdapterType& bottleneck_type() {
       .name = "a bottleneck adapter",
       .shared_tensors = {},
       .selects_linears = false,
-      .default_targets = no_bottleneck_targets,
       .check = check_bottleneck,
       .read = read_bottleneck,
       .keys =

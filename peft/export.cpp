@@ -30,7 +30,8 @@ void require_mergeable(const Adapter& adapter, const fs::path& path) {
       path.string(),
       ": ",
       adapter_type(adapter.config()).name,
-      " is no change of weights and cannot be merged; serve it as an adapter (--to peft)");
+      " is no change of weights and cannot be merged; ",
+      way_out(adapter));
 }
 
 // The model with its adapters' deltas in its weights.

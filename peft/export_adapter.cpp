@@ -190,7 +190,8 @@ ExportResult export_peft(
       adapter.string(),
       ": PEFT does not know ",
       adapter_type(run.attached->config()).name,
-      "; it is errata's own, and cannot be merged");
+      "; ",
+      way_out(*run.attached));
   StagedDirectory staged(out);
   save_adapter(*run.attached, staged.path(), run.metadata);
   run.check_written(staged.path());

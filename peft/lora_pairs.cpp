@@ -1,6 +1,7 @@
 #include "peft/lora_pairs.h"
 
 #include "core/base/error.h"
+#include "peft/adapter_types.h"
 #include "peft/targets.h"
 
 #include <algorithm>
@@ -69,7 +70,6 @@ void check_findings(const std::vector<std::string>& findings, const std::filesys
 
 std::vector<LoraPair> lora_pairs(const Adapter& adapter, const std::string& format) {
   const AdapterConfig config = adapter.file_config();
-  const char* const way_out = adapter.can_merge() ? "use --to merged" : "use --to peft";
   ERRATA_CHECK(
       config.peft_type == "LORA",
       ErrorCode::kUnsupported,
@@ -78,7 +78,7 @@ std::vector<LoraPair> lora_pairs(const Adapter& adapter, const std::string& form
       " is no pair of matrices a module, and ",
       format,
       " holds nothing else; ",
-      way_out);
+      way_out(adapter));
   std::vector<LoraPair> pairs;
   for (const auto& [name, tensor] : adapter.file_tensors()) {
     const std::string_view ending = name.ends_with(kLoraA) ? kLoraA : kLoraB;
@@ -88,7 +88,8 @@ std::vector<LoraPair> lora_pairs(const Adapter& adapter, const std::string& form
         format,
         " cannot hold the adapter's tensor ",
         name,
-        "; use --to merged");
+        "; ",
+        way_out(adapter));
     const std::string module = name.substr(0, name.size() - ending.size());
     if (pairs.empty() || pairs.back().module != module) {
       pairs.push_back({module, {}, {}, module_scale(config, module)});

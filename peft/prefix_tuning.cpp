@@ -196,10 +196,6 @@ std::unique_ptr<Adapter> attach_prefix(
   return std::make_unique<PrefixAdapter>(model, std::move(config), std::move(table));
 }
 
-std::vector<std::string> no_prefix_targets(const std::string& /*model_type*/) {
-  return {};
-}
-
 void read_prefix(const ConfigFile& file, AdapterConfig& config) {
   read_prompt(file, config);
   config.prompt.prefix_projection = file.fields.optional<bool>("prefix_projection", false);
@@ -222,7 +218,6 @@ const AdapterType& prefix_tuning_type() {
       .shared_tensors = {kPromptTensor},
       .has_layers = false,
       .selects_linears = false,
-      .default_targets = no_prefix_targets,
       .check = check_prompt,
       .read = read_prefix,
       .keys =

@@ -63,10 +63,6 @@ class PromptAdapter final : public UnmergeableAdapter {
   std::shared_ptr<PromptInput> input_;
 };
 
-std::vector<std::string> no_targets(const std::string& /*model_type*/) {
-  return {};
-}
-
 // The vectors of the start tokens, as the first layer sees them.
 torch::Tensor start_vectors(
     Decoder& model, const AdapterConfig& config, torch::Generator& generator) {
@@ -143,37 +139,35 @@ const std::vector<std::string_view> kPromptKeys = {
     "encoder_num_layers",
     "encoder_dropout"};
 
-} // namespace
-
-const AdapterType& prompt_tuning_type() {
-  static const AdapterType type{
-      .peft_type = "PROMPT_TUNING",
-      .name = "prompt tuning",
+AdapterType prompt_type(
+    std::string_view peft_type,
+    std::string_view name,
+    decltype(AdapterType::write) write,
+    decltype(AdapterType::attach) attach) {
+  return {
+      .peft_type = peft_type,
+      .name = name,
       .shared_tensors = {kPromptTensor},
       .has_layers = false,
       .selects_linears = false,
-      .default_targets = no_targets,
       .check = check_prompt,
       .read = read_prompt,
       .keys = kPromptKeys,
-      .write = write_prompt_tuning,
-      .attach = attach_prompt};
+      .write = write,
+      .attach = attach};
+}
+
+} // namespace
+
+const AdapterType& prompt_tuning_type() {
+  static const AdapterType type =
+      prompt_type("PROMPT_TUNING", "prompt tuning", write_prompt_tuning, attach_prompt);
   return type;
 }
 
 const AdapterType& p_tuning_type() {
-  static const AdapterType type{
-      .peft_type = "P_TUNING",
-      .name = "P-tuning",
-      .shared_tensors = {kPromptTensor},
-      .has_layers = false,
-      .selects_linears = false,
-      .default_targets = no_targets,
-      .check = check_prompt,
-      .read = read_prompt,
-      .keys = kPromptKeys,
-      .write = write_p_tuning,
-      .attach = attach_p_tuning};
+  static const AdapterType type =
+      prompt_type("P_TUNING", "P-tuning", write_p_tuning, attach_p_tuning);
   return type;
 }
 

@@ -25,7 +25,8 @@ void UnmergeableAdapter::fail_to_merge() const {
   ERRATA_FAIL(
       ErrorCode::kUnsupported,
       adapter_type(config_).name,
-      " is no change of weights and cannot be merged; serve it as an adapter (--to peft)");
+      " is no change of weights and cannot be merged; ",
+      way_out(*this));
 }
 
 void UnmergeableAdapter::merge() {

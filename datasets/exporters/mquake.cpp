@@ -70,8 +70,8 @@ Rewrites rewrites_of(const MultiHopCase& item, const EditsById& edits, const Pee
     const ExplicitEdit& edit = *found->second;
     const auto prompt = prompt_template(edit);
     const auto hop =
-        std::find_if(item.chain_new.begin(), item.chain_new.end(), [&](const Hop& hop) {
-          return says(edit, hop);
+        std::find_if(item.chain_new.begin(), item.chain_new.end(), [&](const Hop& candidate) {
+          return says(edit, candidate);
         });
     if (!prompt || edit.target_true.empty() || hop == item.chain_new.end()) {
       rewrites.fault = !prompt                    ? kSubjectMissing

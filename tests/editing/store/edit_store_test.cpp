@@ -262,6 +262,13 @@ TEST_F(EditStoreTest, VerifyFindsWhatWasTamperedWith) {
       EditStore store = make(name);
       store.add(fact("A", "capital", "x", "2020"));
       store.add(fact("A", "capital", "y", "2022"));
+      datasets::ExplicitEdit edit;
+      edit.id = "e";
+      edit.prompt = "p";
+      edit.target_new = "t";
+      edit.target_aliases = {"u"};
+      edit.locality = {{"q", {"a", "b"}, ""}};
+      store.put_edits("set", {&edit, 1});
       EXPECT_TRUE(store.verify().empty());
     }
     tamper(name, sql);
@@ -287,6 +294,15 @@ TEST_F(EditStoreTest, VerifyFindsWhatWasTamperedWith) {
   EXPECT_THAT(
       faults_after("e", "UPDATE relations SET inverse = 'gone' WHERE id = 1"),
       Contains(HasSubstr("inverse")));
+  EXPECT_THAT(
+      faults_after("f", "UPDATE edit_aliases SET position = 1"),
+      Contains(HasSubstr("names of the target")));
+  EXPECT_THAT(
+      faults_after("g", "UPDATE probes SET position = 1"),
+      Contains(HasSubstr("prompts of a kind")));
+  EXPECT_THAT(
+      faults_after("h", "DELETE FROM probe_answers WHERE position = 0"),
+      Contains(HasSubstr("prompt whose answers")));
 }
 
 TEST_F(EditStoreTest, DamagedDumpsLeaveNoFile) {
