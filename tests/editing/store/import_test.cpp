@@ -276,6 +276,8 @@ TEST_F(ImportTest, ProbesOfTheFirstSchemaSurviveTheUpgrade) {
       "INSERT INTO a SELECT * FROM probe_answers WHERE probe IN (SELECT id FROM p);"
       "DROP TABLE probe_answers; DROP TABLE probes; ALTER TABLE p RENAME TO probes;"
       "ALTER TABLE a RENAME TO probe_answers; DROP TABLE edit_aliases; DROP INDEX edits_by_slot;"
+      "DROP INDEX facts_former; DROP INDEX changes_by_time; DROP INDEX run_edits_by_key;"
+      "CREATE INDEX facts_by_slot ON facts (subject, relation, from_day);"
       "PRAGMA user_version = 1; COMMIT");
   store_ = EditStore::open(file("s.db"));
   EXPECT_THAT(store_.verify(), IsEmpty());
