@@ -15,8 +15,12 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/select_test.cpp)
 
 errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 900 LIBRARIES errata::peft SOURCES
+  peft/formats_interop_test.cpp
   peft/peft_interop_test.cpp)
 
 errata_add_tests(export_command TORCH LABEL integration LIBRARIES errata::cli SOURCES
   cli/adapters_test.cpp
   cli/export_test.cpp)
+
+errata_add_tests(llamacpp TORCH LABEL llamacpp TIMEOUT 1200 LIBRARIES errata::peft SOURCES
+  llamacpp/llamacpp_test.cpp)
