@@ -108,7 +108,7 @@ class LlamaCppTest : public testing::TestWithParam<std::string> {
       config.rank_pattern = {{"[02]\\..*", 9}};
       config.alpha_pattern = {{"1\\..*", 2.5}};
     }
-    auto adapter = attach_lora(model, config, 1);
+    auto adapter = attach_adapter(model, config, 1);
     torch::manual_seed(2);
     const torch::NoGradGuard no_grad;
     for (auto [name, tensor] : adapter->named_parameters()) {
