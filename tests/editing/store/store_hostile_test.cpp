@@ -41,7 +41,7 @@ class StoreHostileTest : public StoreTest {
     edit.id = "e";
     edit.prompt = "p";
     edit.target_new = "t";
-    edit.locality = {{"q", {"a"}}};
+    edit.locality = {{"q", {"a"}, {}}};
     store.put_edits("set", std::vector{edit});
     RunRecord run;
     run.id = "run";
