@@ -99,14 +99,14 @@ void print_import(std::ostream& out, const ImportReport& report, bool dry_run) {
   out << counted(report.read, "record") << " read: " << report.added << " new, "
       << report.superseded << " corrected, " << report.unchanged << " unchanged\n";
   const std::pair<const char*, std::int64_t> kinds[] = {
-      {"relations", report.relations},
-      {"entities", report.entities},
-      {"facts", report.facts},
-      {"edits", report.edits},
-      {"multi-hop cases", report.multi_hop}};
+      {"relation", report.relations},
+      {"entity", report.entities},
+      {"fact", report.facts},
+      {"edit", report.edits},
+      {"multi-hop case", report.multi_hop}};
   for (const auto& [name, count] : kinds) {
     if (count > 0) {
-      out << "  " << count << ' ' << name << '\n';
+      out << "  " << counted(count, name) << '\n';
     }
   }
   const std::string all = "--skipped FILE writes all of them";

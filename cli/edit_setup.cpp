@@ -31,8 +31,8 @@ void check_source(const EditBatchOptions& options) {
   ERRATA_CHECK(
       options.batches.empty() || (!options.store.empty() && options.set.empty()),
       ErrorCode::kInvalidArgument,
-      "--batches cuts the difference of two days; it works with --from and --to, not with prompts "
-      "given outright");
+      "--batches cuts the difference of two days; it works with --store, --from and --to, not "
+      "with prompts given outright");
   ERRATA_CHECK(
       options.store.empty() ||
           (options.set.empty() ? days : options.from.empty() && options.to.empty()),

@@ -82,7 +82,11 @@ void TextTable::print(std::ostream& out) const {
 }
 
 std::string counted(long long count, const std::string& noun) {
-  return std::to_string(count) + ' ' + noun + (count == 1 ? "" : "s");
+  const std::string number = std::to_string(count) + ' ';
+  if (count == 1) {
+    return number + noun;
+  }
+  return number + (noun.ends_with("ity") ? noun.substr(0, noun.size() - 1) + "ies" : noun + "s");
 }
 
 } // namespace errata::cli

@@ -21,7 +21,7 @@ class TextTable {
   std::vector<std::vector<std::string>> rows_;
 };
 
-/// "1 fact", "2 facts".
+/// "1 fact", "2 facts", "2 entities".
 std::string counted(long long count, const std::string& noun);
 
 } // namespace errata::cli

@@ -43,7 +43,10 @@ void check(const RunRecord& run) {
   }
   for (const Edit& edit : run.edits) {
     const std::string what = "an edit of run '" + brief({run.id}) + "'";
-    require_names({edit.id, edit.subject, edit.relation}, what);
+    require_name(edit.id, what);
+    // An edit given outright may name neither.
+    require_text(edit.subject, what);
+    require_text(edit.relation, what);
     ERRATA_CHECK(
         edit.old_object.has_value() == (edit.kind != EditKind::kInjection) &&
             edit.new_object.has_value() == (edit.kind != EditKind::kRemoval),
