@@ -1,5 +1,6 @@
 #include "cli/edit_setup.h"
 
+#include "cli/text_table.h"
 #include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
@@ -131,8 +132,8 @@ void plan_from_set(const EditBatchOptions& options, EditSetup& setup) {
   if (!conflicts.empty()) {
     log(LogLevel::kWarning,
         concat(
-            conflicts.size(),
-            " conflicts in set ",
+            counted(static_cast<long long>(conflicts.size()), "conflict"),
+            " in set ",
             options.set,
             ": edits that contradict each other or the chains of cases; their figures cannot reach "
             "100 %"));
