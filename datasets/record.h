@@ -133,6 +133,8 @@ struct MultiHopCase {
   std::vector<std::string> edit_ids;
 
   std::size_t hops() const noexcept { return chain_new.empty() ? chain.size() : chain_new.size(); }
+
+  friend bool operator==(const MultiHopCase&, const MultiHopCase&) = default;
 };
 
 } // namespace errata::datasets

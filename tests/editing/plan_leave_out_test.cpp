@@ -1,5 +1,6 @@
 #include "editing/plan/edit_plan.h"
 #include "editing/plan/leave_out.h"
+#include "tests/editing/facts.h"
 
 #include <gmock/gmock.h>
 
@@ -7,23 +8,7 @@ namespace errata::editing {
 namespace {
 
 using datasets::Edit;
-using datasets::Fact;
 using ::testing::ElementsAre;
-
-Fact fact(
-    const char* subject,
-    const char* relation,
-    const char* object,
-    const char* from = "",
-    const char* to = "") {
-  Fact made;
-  made.subject = subject;
-  made.relation = relation;
-  made.object = object;
-  made.valid_from = *from == '\0' ? std::nullopt : std::optional(parse_date(from));
-  made.valid_to = *to == '\0' ? std::nullopt : std::optional(parse_date(to));
-  return made;
-}
 
 /// Italy changes its leader twice, France once; who leads is known both ways round.
 Knowledge two_countries() {

@@ -4,6 +4,7 @@
 #include "editing/plan/text.h"
 #include "editing/store/edit_store.h"
 #include "editing/store/import.h"
+#include "tests/editing/facts.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_directory.h"
 
@@ -19,21 +20,6 @@ using datasets::Fact;
 using datasets::Hop;
 using datasets::MultiHopCase;
 using ::testing::HasSubstr;
-
-Fact fact(
-    const char* subject,
-    const char* relation,
-    const char* object,
-    const char* from = "",
-    const char* to = "") {
-  Fact made;
-  made.subject = subject;
-  made.relation = relation;
-  made.object = object;
-  made.valid_from = *from == '\0' ? std::nullopt : std::optional(parse_date(from));
-  made.valid_to = *to == '\0' ? std::nullopt : std::optional(parse_date(to));
-  return made;
-}
 
 /// Ships, their captains, the captains' homes and the homes' countries.
 Knowledge small_world() {

@@ -2,12 +2,12 @@
 
 #include "core/base/error.h"
 #include "datasets/factbook.h"
+#include "tests/editing/facts.h"
 
 #include <cctype>
 
 namespace errata::editing::testing {
 
-using datasets::Fact;
 using datasets::Hop;
 using datasets::MultiHopCase;
 using datasets::Relation;
@@ -22,21 +22,6 @@ std::string replace(std::string text, const std::string& place, const std::strin
 std::string upper_first(std::string text) {
   text[0] = static_cast<char>(std::toupper(static_cast<unsigned char>(text[0])));
   return text;
-}
-
-Fact fact(
-    std::string subject,
-    std::string relation,
-    std::string object,
-    std::optional<Date> from = {},
-    std::optional<Date> to = {}) {
-  Fact result;
-  result.subject = std::move(subject);
-  result.relation = std::move(relation);
-  result.object = std::move(object);
-  result.valid_from = from;
-  result.valid_to = to;
-  return result;
 }
 
 std::vector<Relation> guild_relations() {
@@ -100,8 +85,8 @@ const Knowledge& factbook_knowledge() {
 }
 
 Knowledge guild_knowledge() {
-  const Date change{2022, 3, 5};
-  const Date start{2010, 1, 1};
+  const char* change = "2022-03-05";
+  const char* start = "2010-01-01";
   Knowledge knowledge;
   knowledge.relations = guild_relations();
   knowledge.facts = {
@@ -111,14 +96,14 @@ Knowledge guild_knowledge() {
       fact("Bo Linden", "master_of", "Weavers", change),
       fact("Ada Thorn", "birth_year", "1961", start, change),
       fact("Bo Linden", "birth_year", "1975", change),
-      fact("Bakers", "master", "Cy Marsh", Date{2018, 5, 0}),
-      fact("Cy Marsh", "master_of", "Bakers", Date{2018, 5, 0}),
-      fact("Cy Marsh", "birth_year", "1980", Date{2018, 5, 0}),
+      fact("Bakers", "master", "Cy Marsh", "2018-05"),
+      fact("Cy Marsh", "master_of", "Bakers", "2018-05"),
+      fact("Cy Marsh", "birth_year", "1980", "2018-05"),
       fact("Smiths", "master", "Di Frost", start),
       fact("Di Frost", "master_of", "Smiths", start),
       fact("Di Frost", "birth_year", "1955", start),
       fact("Weavers", "seat", "Aldern"),
-      fact("Bakers", "seat", "Borough", {}, change),
+      fact("Bakers", "seat", "Borough", "", change),
       fact("Bakers", "seat", "Corvale", change),
       fact("Smiths", "seat", "Dunmere"),
       fact("Aldern", "river", "Isk"),

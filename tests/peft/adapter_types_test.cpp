@@ -7,6 +7,7 @@
 #include "peft/adalora.h"
 #include "peft/adapter.h"
 #include "peft/lora_start.h"
+#include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/grad_check.h"
@@ -77,14 +78,6 @@ Decoder biased_decoder(torch::Dtype dtype = torch::kFloat32) {
     item.value().requires_grad_(false);
   }
   return decoder;
-}
-
-// Moves every parameter, as training would.
-void shake(const Adapter& adapter, double size = 0.2) {
-  const torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : adapter.named_parameters()) {
-    tensor.detach().add_(torch::randn_like(tensor), size);
-  }
 }
 
 double distance(const torch::Tensor& a, const torch::Tensor& b) {

@@ -1,22 +1,10 @@
-#include "core/base/files.h"
 #include "core/base/json.h"
-#include "core/model.h"
-#include "core/packed_batch.h"
 #include "peft/adapter.h"
 #include "peft/export.h"
-#include "tests/support/python.h"
-#include "tests/support/temporary_directory.h"
-
-#include <gtest/gtest.h>
-
-#include <sstream>
+#include "tests/peft/judged_test.h"
 
 namespace errata::peft {
 namespace {
-
-using testing_support::TemporaryDirectory;
-
-namespace fs = std::filesystem;
 
 const std::vector<std::string> kFamilies = {"llama", "gemma3", "gpt2"};
 // peft_judge.py's adapters: one rank and alpha, rsLoRA, mixed ranks and alphas on some layers.
@@ -28,96 +16,47 @@ std::vector<std::string> adapters_of(const std::string& family) {
 
 // GGUF and mlx-lm files against the gguf package, mlx-lm's published formula and PEFT
 // (tests/peft/formats_judge.py).
-class FormatsInteropTest : public testing::Test {
+class FormatsInteropTest : public JudgedTest {
  protected:
   static void SetUpTestSuite() {
-    directory_ = std::make_unique<TemporaryDirectory>();
-    if (!fs::exists(testing_support::python())) {
+    JudgedTest::SetUpTestSuite();
+    if (!judge_is_here()) {
       return;
     }
-    std::string commands;
+    std::vector<std::string> commands;
     for (const std::string& family : kFamilies) {
-      add(commands, concat("make-model ", model_path(family), " ", family));
+      commands.push_back(concat("make-model ", model_path(family), " ", family));
       for (const std::string& name : adapters_of(family)) {
-        add(commands,
+        commands.push_back(
             concat("make-adapter ", model_path(family), " ", adapter(family, name), " ", name));
       }
     }
     judge("peft_judge.py", commands);
   }
-  static void TearDownTestSuite() { directory_.reset(); }
 
-  void SetUp() override {
-    if (!fs::exists(testing_support::python())) {
-      GTEST_SKIP() << "no " << testing_support::python() << "; ./test.sh sets it up";
-    }
-  }
-
-  static std::string path(const std::string& name) { return (*directory_ / name).string(); }
   static std::string model_path(const std::string& family) { return path(family); }
   static std::string adapter(const std::string& family, const std::string& name) {
     return path(family + "-" + name);
   }
 
-  static void add(std::string& commands, const std::string& command) {
-    commands += (commands.empty() ? "" : " + ") + command;
-  }
-
-  static std::vector<Json> judge(const std::string& script, const std::string& commands) {
-    const auto [status, output] = testing_support::run_shell(
-        testing_support::python().string() + " " ERRATA_SOURCE_DIR "/tests/peft/" + script + " " +
-        commands + " 2>" + path("judge.log"));
-    EXPECT_EQ(status, 0) << commands << "\n" << read_file(path("judge.log"));
-    std::istringstream lines(output);
-    std::vector<Json> answers;
-    for (std::string line; std::getline(lines, line);) {
-      answers.push_back(Json::parse(line));
-    }
-    return answers;
-  }
-
-  // Log-probabilities of the judge's tokens, with adapters.
-  static std::vector<double> own_score(
-      const std::string& family, const std::vector<std::string>& adapters) {
-    const std::vector<std::vector<std::int32_t>> sequences = {
-        {2, 17, 5, 44, 9, 61, 30, 3, 3, 58, 12, 40}};
-    const std::vector<std::int32_t>& tokens = sequences[0];
+  static std::vector<double> own_score(const std::string& family) {
     Model model = load_model(model_path(family));
-    std::vector<std::unique_ptr<Adapter>> attached;
-    for (const std::string& name : adapters) {
-      attached.push_back(load_adapter(model.decoder, name));
-    }
-    const torch::NoGradGuard no_grad;
-    const torch::Tensor logits = model.decoder->logits(model.decoder->hidden(pack(sequences)));
-    const torch::Tensor logprobs = torch::log_softmax(logits.to(torch::kFloat32), -1);
-    std::vector<double> scores;
-    for (std::size_t i = 0; i + 1 < tokens.size(); ++i) {
-      scores.push_back(logprobs[static_cast<std::int64_t>(i)][tokens[i + 1]].item<double>());
-    }
-    return scores;
+    return JudgedTest::own_score(model.decoder);
   }
-
-  static double distance(const std::vector<double>& a, const std::vector<double>& b) {
-    EXPECT_EQ(a.size(), b.size());
-    double largest = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      largest = std::max(largest, std::abs(a[i] - b[i]));
-    }
-    return largest;
+  static std::vector<double> own_score(const std::string& family, const std::string& name) {
+    Model model = load_model(model_path(family));
+    const auto attached = load_adapter(model.decoder, name);
+    return JudgedTest::own_score(model.decoder);
   }
-
-  static std::unique_ptr<TemporaryDirectory> directory_;
 };
 
-std::unique_ptr<TemporaryDirectory> FormatsInteropTest::directory_;
-
 TEST_F(FormatsInteropTest, TheGgufPackageReadsPeftsDeltas) {
-  std::string commands;
+  std::vector<std::string> commands;
   for (const std::string& family : kFamilies) {
     for (const std::string& name : adapters_of(family)) {
       const std::string file = adapter(family, name) + ".gguf";
       export_gguf(model_path(family), adapter(family, name), file);
-      add(commands,
+      commands.push_back(
           concat("check-gguf ", model_path(family), " ", adapter(family, name), " ", file));
     }
   }
@@ -135,51 +74,49 @@ TEST_F(FormatsInteropTest, TheGgufPackageReadsPeftsDeltas) {
 }
 
 TEST_F(FormatsInteropTest, ErrataReadsWhatTheGgufPackageWrites) {
-  std::string made;
-  std::string scores;
+  std::vector<std::string> made;
+  std::vector<std::string> scores;
   for (const std::string& family : kFamilies) {
     for (const std::string& name : adapters_of(family)) {
-      add(made,
-          concat(
-              "make-gguf ",
-              model_path(family),
-              " ",
-              adapter(family, name),
-              " ",
-              adapter(family, name),
-              "-theirs.gguf"));
-      add(scores, concat("score ", model_path(family), " ", adapter(family, name)));
+      made.push_back(concat(
+          "make-gguf ",
+          model_path(family),
+          " ",
+          adapter(family, name),
+          " ",
+          adapter(family, name),
+          "-theirs.gguf"));
+      scores.push_back(concat("score ", model_path(family), " ", adapter(family, name)));
     }
   }
   judge("formats_judge.py", made);
-  const std::vector<Json> answers = judge("peft_judge.py", scores);
+  const auto answers = peft_scores(scores);
   std::size_t i = 0;
   for (const std::string& family : kFamilies) {
-    const std::vector<double> base = own_score(family, {});
+    const std::vector<double> base = own_score(family);
     for (const std::string& name : adapters_of(family)) {
-      const auto expected = answers.at(i++).get<std::vector<double>>();
+      const std::vector<double>& expected = answers.at(i++);
       EXPECT_GT(distance(expected, base), 0.05) << "the adapter must matter";
       EXPECT_LT(
-          distance(own_score(family, {adapter(family, name) + "-theirs.gguf"}), expected), 1e-4)
+          distance(own_score(family, adapter(family, name) + "-theirs.gguf"), expected), kTolerance)
           << family << " " << name;
     }
   }
 }
 
 TEST_F(FormatsInteropTest, MlxLmsFormulaGivesPeftsDeltas) {
-  std::string commands;
+  std::vector<std::string> commands;
   for (const std::string& family : kFamilies) {
     for (const std::string& name : adapters_of(family)) {
       export_mlx(model_path(family), adapter(family, name), adapter(family, name) + "-mlx");
-      add(commands,
-          concat(
-              "check-mlx ",
-              model_path(family),
-              " ",
-              adapter(family, name),
-              " ",
-              adapter(family, name),
-              "-mlx"));
+      commands.push_back(concat(
+          "check-mlx ",
+          model_path(family),
+          " ",
+          adapter(family, name),
+          " ",
+          adapter(family, name),
+          "-mlx"));
     }
   }
   const std::vector<Json> answers = judge("formats_judge.py", commands);
@@ -193,26 +130,25 @@ TEST_F(FormatsInteropTest, MlxLmsFormulaGivesPeftsDeltas) {
 }
 
 TEST_F(FormatsInteropTest, ErrataReadsMlxLmsLayout) {
-  std::string made;
-  std::string scores;
+  std::vector<std::string> made;
+  std::vector<std::string> scores;
   for (const std::string& family : kFamilies) {
     const std::string name = adapters_of(family).front();
-    add(made,
-        concat(
-            "make-mlx ",
-            model_path(family),
-            " ",
-            adapter(family, name),
-            " ",
-            path(family + "-their-mlx")));
-    add(scores, concat("score ", model_path(family), " ", adapter(family, name)));
+    made.push_back(concat(
+        "make-mlx ",
+        model_path(family),
+        " ",
+        adapter(family, name),
+        " ",
+        path(family + "-their-mlx")));
+    scores.push_back(concat("score ", model_path(family), " ", adapter(family, name)));
   }
   judge("formats_judge.py", made);
-  const std::vector<Json> answers = judge("peft_judge.py", scores);
+  const auto answers = peft_scores(scores);
   for (std::size_t i = 0; i < kFamilies.size(); ++i) {
-    const auto expected = answers.at(i).get<std::vector<double>>();
+    const std::vector<double>& expected = answers.at(i);
     EXPECT_LT(
-        distance(own_score(kFamilies[i], {path(kFamilies[i] + "-their-mlx")}), expected), 1e-4)
+        distance(own_score(kFamilies[i], path(kFamilies[i] + "-their-mlx")), expected), kTolerance)
         << kFamilies[i];
   }
 }

@@ -1,109 +1,43 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
-#include "core/model.h"
-#include "core/packed_batch.h"
 #include "peft/adalora.h"
 #include "peft/adapter.h"
 #include "peft/adapter_config.h"
 #include "peft/combine.h"
 #include "peft/export.h"
 #include "peft/targets.h"
-#include "tests/support/python.h"
-#include "tests/support/temporary_directory.h"
-
-#include <gtest/gtest.h>
-
-#include <sstream>
+#include "tests/peft/judged_test.h"
+#include "tests/peft/shake.h"
 
 namespace errata::peft {
 namespace {
 
-using testing_support::TemporaryDirectory;
-
 namespace fs = std::filesystem;
 
-// log-softmax in float32 over 70 tokens; the two programs differ in the order of their sums.
-constexpr double kTolerance = 1e-4;
-const std::vector<std::int32_t> kTokens = {2, 17, 5, 44, 9, 61, 30, 3, 3, 58, 12, 40};
-
-// The installed peft library judges (tests/peft/peft_judge.py).
-class PeftInteropTest : public testing::Test {
+// The installed peft library judges (tests/peft/peft_judge.py) on a small Gemma 3.
+class PeftInteropTest : public JudgedTest {
  protected:
   static void SetUpTestSuite() {
-    directory_ = std::make_unique<TemporaryDirectory>();
-    if (fs::exists(testing_support::python())) {
-      judge("make-model " + model_path().string());
+    JudgedTest::SetUpTestSuite();
+    if (judge_is_here()) {
+      judge("peft_judge.py", {"make-model " + model_path()});
     }
   }
-  static void TearDownTestSuite() { directory_.reset(); }
 
   void SetUp() override {
-    if (!fs::exists(testing_support::python())) {
-      GTEST_SKIP() << "no " << testing_support::python() << "; ./test.sh sets it up";
+    JudgedTest::SetUp();
+    if (!IsSkipped()) {
+      model_ = load_model(model_path());
     }
-    model_ = load_model(model_path());
   }
 
-  static fs::path model_path() { return *directory_ / "model"; }
-  static fs::path path(const std::string& name) { return *directory_ / name; }
+  static std::string model_path() { return path("model"); }
 
-  static std::string judge(const std::string& arguments) {
-    const auto [status, output] = testing_support::run_shell(
-        testing_support::python().string() + " " ERRATA_SOURCE_DIR "/tests/peft/peft_judge.py " +
-        arguments + " 2>" + (*directory_ / "judge.log").string());
-    EXPECT_EQ(status, 0) << arguments << "\n" << read_file(*directory_ / "judge.log");
-    return output;
+  static std::string make_command(const std::string& out, const std::string& name) {
+    return "make-adapter " + model_path() + " " + out + " " + name;
   }
-
-  // One line of the judge's output for each command that prints.
-  static std::vector<std::vector<double>> judged_scores(const std::vector<std::string>& commands) {
-    std::string joined;
-    for (const std::string& command : commands) {
-      joined += (joined.empty() ? "" : " + ") + command;
-    }
-    std::istringstream lines(judge(joined));
-    std::vector<std::vector<double>> scores;
-    std::string line;
-    while (std::getline(lines, line)) {
-      scores.push_back(Json::parse(line).get<std::vector<double>>());
-    }
-    return scores;
-  }
-
-  static std::string make_command(const fs::path& out, const std::string& name) {
-    return "make-adapter " + model_path().string() + " " + out.string() + " " + name;
-  }
-  static std::string score_command(const fs::path& adapter) {
-    return "score " + model_path().string() + " " + adapter.string();
-  }
-
-  static std::vector<double> own_score(Decoder& model) {
-    const torch::NoGradGuard no_grad;
-    const std::vector<std::vector<std::int32_t>> sequences{kTokens};
-    const torch::Tensor logits = model->logits(model->hidden(pack(sequences)));
-    const torch::Tensor logprobs = torch::log_softmax(logits.to(torch::kFloat32), -1);
-    std::vector<double> scores;
-    for (std::size_t i = 0; i + 1 < kTokens.size(); ++i) {
-      scores.push_back(logprobs[static_cast<std::int64_t>(i)][kTokens[i + 1]].item<double>());
-    }
-    return scores;
-  }
-
-  static double distance(const std::vector<double>& a, const std::vector<double>& b) {
-    EXPECT_EQ(a.size(), b.size());
-    double largest = 0;
-    for (std::size_t i = 0; i < a.size(); ++i) {
-      largest = std::max(largest, std::abs(a[i] - b[i]));
-    }
-    return largest;
-  }
-
-  // Moves every parameter, as training would.
-  static void shake(const Adapter& adapter) {
-    const torch::NoGradGuard no_grad;
-    for (const auto& [name, tensor] : adapter.named_parameters()) {
-      tensor.detach().add_(torch::randn_like(tensor), 0.2);
-    }
+  static std::string score_command(const std::string& adapter) {
+    return "score " + model_path() + " " + adapter;
   }
 
   // Each adapter, written here and run by PEFT.
@@ -114,24 +48,21 @@ class PeftInteropTest : public testing::Test {
     for (const AdapterConfig& config : configs) {
       const auto adapter = attach_adapter(model_.decoder, config, 5);
       shake(*adapter);
-      const fs::path out = path("ours" + std::to_string(own.size()));
+      const std::string out = path("ours" + std::to_string(own.size()));
       save_adapter(*adapter, out);
       own.push_back(own_score(model_.decoder));
       EXPECT_GT(distance(own.back(), base), 0.05) << "the adapter must matter";
       commands.push_back(score_command(out));
     }
-    const auto judged = judged_scores(commands);
+    const auto judged = peft_scores(commands);
     ASSERT_EQ(judged.size(), own.size());
     for (std::size_t i = 0; i < own.size(); ++i) {
       EXPECT_LE(distance(own[i], judged[i]), kTolerance) << commands[i];
     }
   }
 
-  static std::unique_ptr<TemporaryDirectory> directory_;
   Model model_;
 };
-
-std::unique_ptr<TemporaryDirectory> PeftInteropTest::directory_;
 
 TEST_F(PeftInteropTest, PeftReadsWhatErrataWrites) {
   AdapterConfig plain;
@@ -207,7 +138,7 @@ TEST_F(PeftInteropTest, PeftReadsPrunedAdaLora) {
   }
   const auto pruned = drop_pruned(model_.decoder, std::move(adapter), config.adalora);
   save_adapter(*pruned, path("pruned"));
-  const auto judged = judged_scores({score_command(path("pruned"))});
+  const auto judged = peft_scores({score_command(path("pruned"))});
   ASSERT_EQ(judged.size(), 1);
   EXPECT_LE(distance(own_score(model_.decoder), judged[0]), kTolerance);
 }
@@ -229,7 +160,7 @@ TEST_F(PeftInteropTest, ErrataReadsWhatPeftWrites) {
     commands.push_back(make_command(path("theirs_" + name), name));
     commands.push_back(score_command(path("theirs_" + name)));
   }
-  const auto judged = judged_scores(commands);
+  const auto judged = peft_scores(commands);
   ASSERT_EQ(judged.size(), names.size());
   for (std::size_t i = 0; i < names.size(); ++i) {
     const auto adapter = load_adapter(model_.decoder, path("theirs_" + names[i]));
@@ -238,9 +169,9 @@ TEST_F(PeftInteropTest, ErrataReadsWhatPeftWrites) {
 }
 
 TEST_F(PeftInteropTest, MergedExportIsTheAdaptedModel) {
-  const fs::path first = path("merge_lora");
-  const fs::path second = path("merge_patterns");
-  judge(make_command(first, "lora") + " + " + make_command(second, "patterns"));
+  const std::string first = path("merge_lora");
+  const std::string second = path("merge_patterns");
+  judge("peft_judge.py", {make_command(first, "lora"), make_command(second, "patterns")});
   const auto a = load_adapter(model_.decoder, first);
   const auto b = load_adapter(model_.decoder, second);
   const std::vector<double> own = own_score(model_.decoder);
@@ -252,7 +183,7 @@ TEST_F(PeftInteropTest, MergedExportIsTheAdaptedModel) {
   EXPECT_GT(result.changed_entries, 0);
   EXPECT_LE(result.self_check.max_difference, kTolerance);
   EXPECT_TRUE(fs::exists(out / "model.safetensors.index.json"));
-  const auto judged = judged_scores({"score-merged " + out.string()});
+  const auto judged = peft_scores({"score-merged " + out.string()});
   ASSERT_EQ(judged.size(), 1);
   EXPECT_LE(distance(own, judged[0]), kTolerance);
 }
@@ -298,7 +229,7 @@ TEST_F(PeftInteropTest, SelectionIsPefts) {
     question["configs"].push_back(OrderedJson::parse(config));
   }
   write_json(path("question.json"), question);
-  const Json answers = Json::parse(judge("select " + path("question.json").string()));
+  const Json answers = judge("peft_judge.py", {"select " + path("question.json")}).at(0);
   ASSERT_EQ(answers.size(), configs.size());
   for (std::size_t i = 0; i < configs.size(); ++i) {
     write_file(path("config.json"), R"({"peft_type": "LORA", )" + configs[i].substr(1));
@@ -319,8 +250,8 @@ TEST_F(PeftInteropTest, SelectionIsPefts) {
 
 // Weighted combinations are PEFT's add_weighted_adapter, but for the random ones.
 TEST_F(PeftInteropTest, CombinationsArePefts) {
-  const fs::path first = path("combine_first");
-  const fs::path second = path("combine_second");
+  const std::string first = path("combine_first");
+  const std::string second = path("combine_second");
   for (const auto& [out, seed] : {std::pair{first, 1}, {second, 2}}) {
     AdapterConfig config;
     config.r = 4;
@@ -346,133 +277,12 @@ TEST_F(PeftInteropTest, CombinationsArePefts) {
     options.rank = 3;
     const auto combined = combine_adapters(model_.decoder, {a.get(), b.get()}, options);
     own.push_back(own_score(model_.decoder));
-    commands.push_back(concat(
-        "combine ", model_path().string(), " ", first.string(), " ", second.string(), " ", kind));
+    commands.push_back(concat("combine ", model_path(), " ", first, " ", second, " ", kind));
   }
-  const auto judged = judged_scores(commands);
+  const auto judged = peft_scores(commands);
   ASSERT_EQ(judged.size(), own.size());
   for (std::size_t i = 0; i < own.size(); ++i) {
     EXPECT_LT(distance(own[i], judged[i]), kTolerance) << kinds[i];
-  }
-}
-
-AdapterConfig of_type(const std::string& peft_type) {
-  AdapterConfig config;
-  config.peft_type = peft_type;
-  config.prompt.num_virtual_tokens = 4;
-  config.adaption.adapter_len = 5;
-  config.adaption.adapter_layers = 2;
-  return config;
-}
-
-// Prompts and prefixes, both ways. PEFT has LLaMA-Adapters of Llama and GPT-2 only, and no prefixes
-// for RecurrentGemma.
-TEST_F(PeftInteropTest, PromptsAgree) {
-  for (const std::string family : {"gemma3", "llama", "gpt2", "griffin"}) {
-    const fs::path model = path(family + "-prompts");
-    std::vector<std::string> names = {"prompt", "p-tuning"};
-    std::vector<AdapterConfig> configs = {of_type("PROMPT_TUNING"), of_type("P_TUNING")};
-    if (family != "griffin") {
-      names.insert(names.end(), {"prefix", "projected-prefix"});
-      configs.push_back(of_type("PREFIX_TUNING"));
-    }
-    if (family == "llama" || family == "gpt2") {
-      names.emplace_back("adaption");
-      configs.push_back(of_type("ADAPTION_PROMPT"));
-    }
-    std::string making = "make-model " + model.string() + " " + family;
-    for (const std::string& name : names) {
-      making += concat(
-          " + make-adapter ", model.string(), " ", path(family + "-" + name).string(), " ", name);
-    }
-    judge(making);
-    Model base = load_model(model);
-    const std::vector<double> plain = own_score(base.decoder);
-    std::vector<std::vector<double>> own;
-    std::vector<std::string> commands;
-    const auto expect = [&](const fs::path& adapter) {
-      own.push_back(own_score(base.decoder));
-      commands.push_back("score " + model.string() + " " + adapter.string());
-    };
-    for (const std::string& name : names) {
-      const auto adapter = load_adapter(base.decoder, path(family + "-" + name));
-      expect(path(family + "-" + name));
-    }
-    for (std::size_t i = 0; i < configs.size(); ++i) {
-      const auto adapter = attach_adapter(base.decoder, configs[i], 5);
-      shake(*adapter);
-      save_adapter(*adapter, path(concat(family, "-own-", i)));
-      expect(path(concat(family, "-own-", i)));
-    }
-    const auto judged = judged_scores(commands);
-    ASSERT_EQ(judged.size(), own.size()) << family;
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      EXPECT_GT(distance(own[i], plain), 0.01) << commands[i] << ": the adapter must matter";
-      EXPECT_LT(distance(own[i], judged[i]), kTolerance) << commands[i];
-    }
-  }
-}
-
-AdapterConfig of_every_linear(const std::string& peft_type) {
-  AdapterConfig config;
-  config.peft_type = peft_type;
-  config.r = 5;
-  config.adalora.init_r = 5;
-  config.adalora.target_r = 3;
-  config.target_regex = "all-linear";
-  return config;
-}
-
-// Adapters of all linear layers, both ways and merged, on other families than Gemma 3.
-TEST_F(PeftInteropTest, OtherFamiliesAgree) {
-  AdapterConfig dora = of_every_linear("LORA");
-  dora.use_dora = true;
-  AdapterConfig ia3;
-  ia3.peft_type = "IA3";
-  for (const std::string family : {"llama", "gpt2", "griffin"}) {
-    const fs::path model = path(family);
-    std::vector<std::string> names = {"every-linear", "dora-every", "adalora-every", "vera-every"};
-    std::vector<AdapterConfig> configs = {
-        of_every_linear("LORA"), dora, of_every_linear("ADALORA"), of_every_linear("VERA")};
-    if (family != "griffin") { // has no default targets
-      names.emplace_back("ia3-default");
-      configs.push_back(ia3);
-    }
-    std::string making = "make-model " + model.string() + " " + family;
-    for (const std::string& name : names) {
-      making += concat(
-          " + make-adapter ", model.string(), " ", path(family + "-" + name).string(), " ", name);
-    }
-    judge(making);
-    Model base = load_model(model);
-    const std::vector<double> plain = own_score(base.decoder);
-    std::vector<std::vector<double>> own;
-    std::vector<std::string> commands;
-    const auto expect = [&](const std::string& command) {
-      own.push_back(own_score(base.decoder));
-      commands.push_back(command);
-    };
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const fs::path theirs = path(family + "-" + names[i]);
-      {
-        const auto adapter = load_adapter(base.decoder, theirs);
-        expect("score " + model.string() + " " + theirs.string());
-      }
-      const fs::path ours = path(concat(family, "-ours-", i));
-      const fs::path merged = path(concat(family, "-merged-", i));
-      const auto adapter = attach_adapter(base.decoder, configs[i], 5);
-      shake(*adapter);
-      save_adapter(*adapter, ours);
-      export_merged(model, {ours}, merged);
-      expect("score " + model.string() + " " + ours.string());
-      expect("score-merged " + merged.string());
-    }
-    const auto judged = judged_scores(commands);
-    ASSERT_EQ(judged.size(), own.size()) << family;
-    for (std::size_t i = 0; i < own.size(); ++i) {
-      EXPECT_GT(distance(own[i], plain), 0.03) << commands[i] << ": the adapter must matter";
-      EXPECT_LT(distance(own[i], judged[i]), kTolerance) << commands[i];
-    }
   }
 }
 

@@ -6,6 +6,7 @@
 #include "peft/adapter.h"
 #include "peft/bottleneck.h"
 #include "peft/export.h"
+#include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/grad_check.h"
@@ -49,13 +50,6 @@ std::vector<PromptCase> prompt_cases() {
   pfeiffer.layers_to_transform = {1};
   add("parallel", "BOTTLENECK", true).bottleneck = bottleneck_preset("parallel");
   return all;
-}
-
-void shake_prompt(const Adapter& adapter, double size = 0.2) {
-  const torch::NoGradGuard no_grad;
-  for (const auto& [name, tensor] : adapter.named_parameters()) {
-    tensor.detach().add_(torch::randn_like(tensor), size);
-  }
 }
 
 const std::vector<std::vector<std::int32_t>> kTexts{{2, 7, 9, 11, 30}, {2, 40, 3}, {2, 1, 49}};
@@ -110,7 +104,7 @@ TEST_P(PromptsTest, StartsAsPromisedAndComesOffWithoutATrace) {
     if (GetParam().identity) {
       EXPECT_TRUE(torch::equal(by_text(model_), before));
     }
-    shake_prompt(*adapter);
+    shake(*adapter);
     EXPECT_GT(distance_of(by_text(model_), before), 1e-3);
     adapter->set_enabled(false);
     EXPECT_TRUE(torch::equal(by_text(model_), before));
@@ -122,13 +116,13 @@ TEST_P(PromptsTest, StartsAsPromisedAndComesOffWithoutATrace) {
 
 TEST_P(PromptsTest, CachesSeeIt) {
   const auto adapter = attach_adapter(model_, GetParam().config, 7);
-  shake_prompt(*adapter);
+  shake(*adapter);
   EXPECT_LE(distance_of(by_cache(model_), by_text(model_)), 1e-4);
 }
 
 TEST_P(PromptsTest, GenerationSeesIt) {
   const auto adapter = attach_adapter(model_, GetParam().config, 7);
-  shake_prompt(*adapter, 0.6);
+  shake(*adapter, 0.6);
   GenerationOptions options;
   options.max_new_tokens = 6;
   // Prompts with a common beginning, which is computed once.
@@ -155,7 +149,7 @@ TEST_P(PromptsTest, GradientsAreThoseOfTheOutput) {
     parameter.requires_grad_(false);
   }
   const auto adapter = attach_adapter(model, GetParam().config, 7);
-  shake_prompt(*adapter);
+  shake(*adapter);
   std::vector<torch::Tensor> leaves;
   for (const auto& [name, tensor] : adapter->named_parameters()) {
     torch::Tensor leaf = tensor;
@@ -169,7 +163,7 @@ TEST_P(PromptsTest, GradientsAreThoseOfTheOutput) {
 TEST_P(PromptsTest, ADirectoryKeepsIt) {
   const TemporaryDirectory directory;
   auto adapter = attach_adapter(model_, GetParam().config, 7);
-  shake_prompt(*adapter);
+  shake(*adapter);
   const torch::Tensor adapted = by_text(model_);
   save_adapter(*adapter, directory / "adapter");
   adapter.reset();

@@ -2,6 +2,7 @@
 
 #include "core/generation.h"
 #include "peft/adapter.h"
+#include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/seeding_test.h"
@@ -18,10 +19,7 @@ class RoutingTest : public testing_support::SeedingTest {
  protected:
   std::unique_ptr<Adapter> random_adapter(const AdapterConfig& config) {
     auto adapter = attach_adapter(model_, config, 1);
-    const torch::NoGradGuard no_grad;
-    for (const auto& [name, tensor] : adapter->named_parameters()) {
-      tensor.detach().add_(torch::randn_like(tensor), 0.5);
-    }
+    shake(*adapter, 0.5);
     return adapter;
   }
   std::vector<Tokens> continued(const std::vector<Tokens>& prompts, Routing routing = {}) {

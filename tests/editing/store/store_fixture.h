@@ -1,6 +1,7 @@
 #pragma once
 
 #include "editing/store/edit_store.h"
+#include "tests/editing/facts.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_directory.h"
 
@@ -35,25 +36,6 @@ inline datasets::Relation relation(const std::string& name, bool functional = tr
   relation.statements = {"The " + name + " of {s} is {o}."};
   relation.questions = {"What is the " + name + " of {s}?"};
   return relation;
-}
-
-inline std::optional<Date> date(const char* text) {
-  return *text == '\0' ? std::nullopt : std::optional(parse_date(text));
-}
-
-inline datasets::Fact fact(
-    const std::string& subject,
-    const std::string& relation,
-    const std::string& object,
-    const char* from = "",
-    const char* to = "") {
-  datasets::Fact fact;
-  fact.subject = subject;
-  fact.relation = relation;
-  fact.object = object;
-  fact.valid_from = date(from);
-  fact.valid_to = date(to);
-  return fact;
 }
 
 } // namespace errata::editing
