@@ -5,11 +5,13 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/base/log.h"
 #include "core/device.h"
 #include "core/safetensors.h"
 #include "peft/adapter_config.h"
 #include "peft/adapter_source.h"
 #include "peft/combine.h"
+#include "peft/export_target.h"
 
 #include <CLI/CLI.hpp>
 
@@ -113,7 +115,14 @@ void list_adapters(
         " and no .gguf file at or below ",
         path);
     for (const fs::path& directory : found) {
-      all.push_back(describe_adapter(directory));
+      try {
+        all.push_back(describe_adapter(directory));
+      } catch (const Error& error) {
+        if (directory == path) {
+          throw;
+        }
+        log(LogLevel::kWarning, error.what()); // the others are worth listing all the same
+      }
     }
   }
   if (common.json) {
@@ -139,7 +148,28 @@ void list_adapters(
 struct CombineFlags {
   peft::CombineOptions options;
   std::string out;
+  bool force = false;
 };
+
+// An option that would be passed over is a mistake.
+void check_combination(const peft::CombineOptions& options, bool density_given) {
+  const peft::Combination& how = peft::combination(options.combination);
+  const auto require = [&](bool fits, const char* option, const char* kinds) {
+    ERRATA_CHECK(
+        fits,
+        ErrorCode::kInvalidArgument,
+        option,
+        " goes with ",
+        kinds,
+        " of --how, not with ",
+        how.name);
+  };
+  require(
+      options.rank == 0 || how.of == peft::Combination::Of::kChanges, "--rank", "the svd kinds");
+  require(!density_given || how.rule != peft::MergeRule::kSum, "--density", "the kinds that prune");
+  const bool ties = how.rule == peft::MergeRule::kTies || how.rule == peft::MergeRule::kDareTies;
+  require(!options.count_signs || ties, "--count-signs", "the ties kinds");
+}
 
 // Several adapters may lie on one module only while they are switched off.
 AdaptedModel load_switched_off(const ModelOptions& options, const CommonOptions& common) {
@@ -159,6 +189,7 @@ void combine(
     const CommonOptions& common,
     const Streams& streams) {
   ERRATA_CHECK(!model.adapters.empty(), ErrorCode::kInvalidArgument, "--adapter is missing");
+  peft::check_export_target(flags.out, {model.adapters.begin(), model.adapters.end()}, flags.force);
   flags.options.weights = model.weights;
   flags.options.seed = common.seed;
   ModelOptions plain = model;
@@ -257,8 +288,11 @@ void add_combine(CLI::App& parent, const Streams& streams) {
       ->capture_default_str();
   command->add_option("--rank", flags->options.rank, "Of the svd kinds (default: the largest)")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{65536}));
-  command->add_option("--density", flags->options.density, "Share of entries that pruning leaves")
-      ->capture_default_str();
+  const CLI::Option* density =
+      command
+          ->add_option("--density", flags->options.density, "Share of entries that pruning leaves")
+          ->capture_default_str();
+  command->add_flag("--force", flags->force, "Replace an adapter that is there already");
   command->add_flag(
       "--count-signs", flags->options.count_signs, "TIES: a majority of entries, not of their sum");
   command->footer(
@@ -267,7 +301,10 @@ void add_combine(CLI::App& parent, const Streams& streams) {
       "out/b/adapter --out out/both\n"
       "  errata adapters combine --model models/lab --adapter a --adapter b --adapter-weight 1 0.5 "
       "--how ties_svd --density 0.3 --out c");
-  command->callback([=] { combine(*flags, *model, *common, streams); });
+  command->callback([=] {
+    check_combination(flags->options, density->count() > 0);
+    combine(*flags, *model, *common, streams);
+  });
 }
 
 void add_diff(CLI::App& parent, const Streams& streams) {

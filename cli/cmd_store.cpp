@@ -2,6 +2,7 @@
 #include "cli/store_commands.h"
 #include "cli/text_table.h"
 #include "core/base/error.h"
+#include "core/base/json.h"
 
 #include <CLI/CLI.hpp>
 
@@ -37,10 +38,29 @@ std::optional<std::int64_t> known_change(
   ERRATA_CHECK(
       error == std::errc{},
       ErrorCode::kInvalidArgument,
-      "--recorded ",
+      "'",
       recorded,
-      " is not the number of a change");
+      "' is not the number of a change");
   return change;
+}
+
+OrderedJson statistics_json(const editing::EditStore& store) {
+  const editing::Statistics statistics = store.statistics();
+  return {
+      {"relations", statistics.relations},
+      {"entities", statistics.entities},
+      {"facts", statistics.facts},
+      {"versions", statistics.versions},
+      {"multi_hop", statistics.multi_hop},
+      {"edits", statistics.edits},
+      {"runs", statistics.runs},
+      {"changes", statistics.changes}};
+}
+
+Range split_range(const std::string& text) {
+  const auto dots = text.find("..");
+  return dots == std::string::npos ? Range{text, std::nullopt}
+                                   : Range{text.substr(0, dots), text.substr(dots + 2)};
 }
 
 std::optional<Date> optional_date(const std::string& text, const std::string& option) {
@@ -98,6 +118,8 @@ void add_store(CLI::App& app, const Streams& streams) {
       "  errata store diff --store facts.db 2021-01-31..2026-01-22\n"
       "Each subcommand has its own --help.");
   add_store_files(*store, streams);
+  add_store_import(*store, streams);
+  add_store_export(*store, streams);
   add_store_facts(*store, streams);
   add_store_query(*store, streams);
   add_store_diff(*store, streams);

@@ -31,18 +31,6 @@ struct DiffOptions {
   std::vector<std::string> kinds;
 };
 
-/// Two ends; the second is missing where only one thing was named.
-struct Range {
-  std::string from;
-  std::optional<std::string> to;
-};
-
-Range split(const std::string& text) {
-  const auto dots = text.find("..");
-  return dots == std::string::npos ? Range{text, std::nullopt}
-                                   : Range{text.substr(0, dots), text.substr(dots + 2)};
-}
-
 /// What is compared with what.
 struct Comparison {
   std::optional<Date> from_day;
@@ -65,10 +53,10 @@ Comparison comparison_of(const EditStore& store, const DiffOptions& options) {
       "--since R means --recorded R..; give one of them");
   Range days{options.from, options.to};
   if (!options.days.empty()) {
-    days = split(options.days);
+    days = split_range(options.days);
   }
   const Range records =
-      options.since.empty() ? split(options.recorded) : Range{options.since, std::string()};
+      options.since.empty() ? split_range(options.recorded) : Range{options.since, std::string()};
   Comparison comparison;
   comparison.two_records = records.to.has_value();
   comparison.from_known = known_change(store, records.from);

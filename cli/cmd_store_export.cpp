@@ -46,6 +46,11 @@ datasets::PeerData export_data(
 
 void export_peer(
     const StoreCommand& command, const ExportCommand& options, const Streams& streams) {
+  ERRATA_CHECK(
+      options.options.zsre_target == "alt" || options.format == "zsre",
+      ErrorCode::kInvalidArgument,
+      "--zsre-target goes with --format zsre, not with ",
+      options.format);
   const datasets::ExportFormat& format = datasets::export_format(options.format);
   const EditStore store = command.open();
   datasets::ExportReport report;

@@ -13,19 +13,6 @@ namespace errata::cli {
 
 using editing::EditStore;
 
-OrderedJson statistics_json(const EditStore& store) {
-  const editing::Statistics statistics = store.statistics();
-  return {
-      {"relations", statistics.relations},
-      {"entities", statistics.entities},
-      {"facts", statistics.facts},
-      {"versions", statistics.versions},
-      {"multi_hop", statistics.multi_hop},
-      {"edits", statistics.edits},
-      {"runs", statistics.runs},
-      {"changes", statistics.changes}};
-}
-
 namespace {
 
 void init(const StoreCommand& command, const Streams& streams) {
@@ -85,9 +72,6 @@ void add_store_files(CLI::App& store, const Streams& streams) {
   const StoreCommand make = add_store_command(store, "init", "Makes an empty store");
   make.app->footer("Example:\n  errata store init --store facts.db");
   make.app->callback([=] { init(make, streams); });
-
-  add_store_import(store, streams);
-  add_store_export(store, streams);
 
   const StoreCommand check = add_store_command(store, "verify", "Checks every rule of the store");
   check.app->footer("Example:\n  errata store verify --store facts.db --json");

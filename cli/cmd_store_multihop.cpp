@@ -121,12 +121,21 @@ OrderedJson check_json(const std::vector<Reached>& reached) {
 }
 
 void print_check(const std::string& set, const std::vector<Reached>& reached, std::ostream& out) {
-  const OrderedJson json = check_json(reached);
-  for (const auto& item : json["missed"]) {
-    out << "  " << item["id"].get<std::string>() << ": " << item["reason"].get<std::string>()
-        << '\n';
+  std::map<std::string, std::vector<std::string>> missed; // ids by reason
+  std::size_t count = 0;
+  for (const Reached& item : reached) {
+    if (item.reached) {
+      ++count;
+    } else {
+      missed[item.reason].push_back(item.id);
+    }
   }
-  out << json["reached"] << " of the " << json["cases"] << " cases of set " << set
+  for (const auto& [reason, ids] : missed) {
+    out << "  " << ids.front()
+        << (ids.size() > 1 ? concat(" and ", ids.size() - 1, " more") : std::string()) << ": "
+        << reason << '\n';
+  }
+  out << count << " of the " << reached.size() << " cases of set " << set
       << " were built with the same chains and answers\n";
 }
 
@@ -140,7 +149,7 @@ void print_cases(
   if (!table.empty()) {
     table.print(out);
   }
-  const std::size_t stride = std::max<std::size_t>(cases.size() / kShown, 1);
+  const std::size_t stride = std::max<std::size_t>((cases.size() + kShown - 1) / kShown, 1);
   for (std::size_t i = 0; i < cases.size(); i += stride) {
     out << "  " << cases[i].questions.front() << "\n    "
         << (cases[i].answer.empty() ? "-" : cases[i].answer) << " -> " << cases[i].new_answer
@@ -153,7 +162,17 @@ void build(const StoreCommand& command, const BuildOptions& options, const Strea
   const Date from = parse_date(options.from, "--from");
   const Date to = parse_date(options.to, "--to");
   EditStore store = command.open();
-  const MultiHopOptions wanted = multi_hop_options(store, options, command.common->seed);
+  MultiHopOptions wanted = multi_hop_options(store, options, command.common->seed);
+  const std::vector<MultiHopCase> written =
+      options.check.empty() ? std::vector<MultiHopCase>() : store.multi_hop(options.check);
+  wanted.explain = editing::chain_keys(written);
+  ERRATA_CHECK(
+      options.check.empty() || !written.empty(),
+      ErrorCode::kInvalidArgument,
+      *command.store,
+      ": there is no set '",
+      options.check,
+      "' with multi-hop cases; 'errata store show' lists the sets");
   const editing::Knowledge knowledge = editing::load_knowledge(store);
   const World before(knowledge, from);
   const World after(knowledge, to);
@@ -161,27 +180,19 @@ void build(const StoreCommand& command, const BuildOptions& options, const Strea
   MultiHopReport report;
   const auto cases =
       editing::build_multi_hop(before, after, wordings, store.diff(from, to), wanted, report);
-  const auto reached =
-      options.check.empty()
-          ? std::vector<Reached>()
-          : editing::check_reached(store.multi_hop(options.check), cases, before, after, wanted);
-  ERRATA_CHECK(
-      options.check.empty() || !reached.empty(),
-      ErrorCode::kInvalidArgument,
-      *command.store,
-      ": there is no set '",
-      options.check,
-      "' with multi-hop cases; 'errata store show' lists the sets");
+  const auto reached = editing::check_reached(written, cases, after, wanted, report);
   if (!options.out.empty()) {
     write_file(options.out, case_lines(cases));
   }
-  const std::int64_t different = options.set.empty() ? 0 : store.put_multi_hop(options.set, cases);
+  const editing::SetChange change =
+      options.set.empty() ? editing::SetChange() : store.put_multi_hop(options.set, cases);
   if (command.common->json) {
     OrderedJson json = {{"from", to_string(from)}, {"to", to_string(to)}, {"cases", cases.size()}};
     json["kinds"] = kinds(cases);
     json["walk"] = report_json(report);
     if (!options.set.empty()) {
-      json["set"] = {{"name", options.set}, {"different", different}};
+      json["set"] = {
+          {"name", options.set}, {"added", change.added}, {"superseded", change.superseded}};
     }
     if (!options.out.empty()) {
       json["out"] = options.out;
@@ -197,7 +208,8 @@ void build(const StoreCommand& command, const BuildOptions& options, const Strea
     print_check(options.check, reached, streams.out);
   }
   if (!options.set.empty()) {
-    streams.out << "set " << options.set << ": " << different << " cases new or different\n";
+    streams.out << "set " << options.set << ": " << change.added << " new, " << change.superseded
+                << " corrected\n";
   }
   if (!options.out.empty()) {
     streams.out << "wrote " << options.out << '\n';

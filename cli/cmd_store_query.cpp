@@ -36,15 +36,21 @@ void set_days(const QueryOptions& options, FactQuery& query) {
   if (options.during.empty()) {
     return;
   }
-  const auto dots = options.during.find("..");
+  const Range days = split_range(options.during);
   ERRATA_CHECK(
-      dots != std::string::npos,
+      days.to,
       ErrorCode::kInvalidArgument,
       "--during '",
       options.during,
       "' is not in the form FROM..TO; either may be left out");
-  query.from = optional_date(options.during.substr(0, dots), "the first day of --during");
-  query.to = optional_date(options.during.substr(dots + 2), "the second day of --during");
+  query.from = optional_date(days.from, "the first day of --during");
+  query.to = optional_date(*days.to, "the second day of --during");
+  ERRATA_CHECK(
+      !query.from || !query.to || to_days(*query.from) <= to_days(*query.to),
+      ErrorCode::kInvalidArgument,
+      "--during ",
+      options.during,
+      " goes back in time; swap the days");
 }
 
 FactQuery make_query(const EditStore& store, const QueryOptions& options) {

@@ -13,6 +13,7 @@
 namespace errata::cli {
 namespace {
 
+using datasets::Edit;
 using editing::CarriedEdit;
 using editing::EditStore;
 using editing::RunRecord;
@@ -151,14 +152,24 @@ void print_all(const StoreCommand& command, const RunsOptions& options, const St
   }
 }
 
+/// Whether a recorded run has an edit with `name` in this place. Edits that were given outright
+/// speak of subjects and relations that the store need not know.
+bool is_carried(const EditStore& store, std::string Edit::*place, const std::string& name) {
+  const std::vector<RunRecord> all = store.runs();
+  return std::any_of(all.begin(), all.end(), [&](const RunRecord& run) {
+    return std::any_of(
+        run.edits.begin(), run.edits.end(), [&](const Edit& edit) { return edit.*place == name; });
+  });
+}
+
 // Names are looked up so that an alias or a slip of the pen is not a silent "no run".
 void runs(const StoreCommand& command, RunsOptions options, const Streams& streams) {
   {
     const EditStore store = command.open();
-    if (!options.subject.empty()) {
+    if (!options.subject.empty() && !is_carried(store, &Edit::subject, options.subject)) {
       options.subject = store.resolve(options.subject);
     }
-    if (!options.relation.empty()) {
+    if (!options.relation.empty() && !is_carried(store, &Edit::relation, options.relation)) {
       options.relation = store.relation(options.relation).name;
     }
   }

@@ -25,10 +25,15 @@ std::size_t open_question_count(const editing::EditorOptions& editor) {
 void check_source(const EditBatchOptions& options) {
   const bool days = !options.from.empty() && !options.to.empty();
   ERRATA_CHECK(
+      options.set.empty() || !options.store.empty(),
+      ErrorCode::kInvalidArgument,
+      "--set names a set of a store; give --store");
+  ERRATA_CHECK(
       options.store.empty() != options.edits.empty(),
       ErrorCode::kInvalidArgument,
-      options.store.empty() ? "no edits: give --store with --from and --to, or --edits FILE"
-                            : "--store and --edits are both given; give one of them");
+      options.store.empty()
+          ? "no edits: give --store with --from and --to or with --set, or --edits FILE"
+          : "--store and --edits are both given; give one of them");
   ERRATA_CHECK(
       options.batches.empty() || (!options.store.empty() && options.set.empty()),
       ErrorCode::kInvalidArgument,
@@ -40,10 +45,6 @@ void check_source(const EditBatchOptions& options) {
       ErrorCode::kInvalidArgument,
       options.set.empty() ? "--store needs both --from and --to, or --set"
                           : "--set and days are both given; give one of them");
-  ERRATA_CHECK(
-      options.set.empty() || !options.store.empty(),
-      ErrorCode::kInvalidArgument,
-      "--set names a set of a store; give --store");
 }
 
 editing::AugmentOptions resolve_augment(const EditBatchOptions& options) {

@@ -34,6 +34,13 @@ StoreCommand add_store_command(
 std::optional<std::int64_t> known_change(
     const editing::EditStore& store, const std::string& recorded);
 
+/// FROM..TO; the second is missing where only one thing was named.
+struct Range {
+  std::string from;
+  std::optional<std::string> to;
+};
+Range split_range(const std::string& text);
+
 /// The date, or nothing for an empty text.
 std::optional<Date> optional_date(const std::string& text, const std::string& option);
 
@@ -55,7 +62,7 @@ void print_reasons(
     const std::vector<std::string>& reasons,
     const std::string& all);
 
-void add_store_files(CLI::App& store, const Streams& streams);   ///< init dump restore verify
+void add_store_files(CLI::App& store, const Streams& streams);   ///< init verify dump restore
 void add_store_import(CLI::App& store, const Streams& streams);  ///< import
 void add_store_export(CLI::App& store, const Streams& streams);  ///< export
 void add_store_facts(CLI::App& store, const Streams& streams);   ///< add retract show as-of

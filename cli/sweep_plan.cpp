@@ -17,12 +17,13 @@ namespace {
 constexpr std::array<std::string_view, 6> kOfTheSweep = {
     "out", "seed", "resume", "dry-run", "no-eval", "run"};
 // These decide what is asked: a table compares answers to the same questions only.
-constexpr std::array<std::string_view, 13> kOfAllRows = {
+constexpr std::array<std::string_view, 14> kOfAllRows = {
     "model",
     "store",
     "edits",
     "from",
     "to",
+    "set",
     "without",
     "fold",
     "rehearsal-share",

@@ -24,9 +24,7 @@ class LeftOut {
       const std::set<std::string>& ids);
 
   bool empty() const noexcept { return slots_.empty(); }
-  /// Whether an edit, of these days or of others between them, writes into such a slot.
-  bool concerns(const datasets::Edit& edit) const;
-  /// `edits` without those.
+  /// Without the edits, of these days or of others between them, that write into such a slot.
   std::vector<datasets::Edit> rest(std::vector<datasets::Edit> edits) const;
   /// Takes out of `knowledge` what began after `from` in these slots; what held then has no end.
   void hold_still(Knowledge& knowledge, const Date& from) const;
@@ -35,6 +33,7 @@ class LeftOut {
   /// Subject, relation and object; an empty one stands for all.
   using Slot = std::tuple<std::string, std::string, std::string>;
 
+  bool concerns(const datasets::Edit& edit) const;
   bool holds(
       const std::string& subject, const std::string& relation, const std::string& object) const;
 

@@ -110,8 +110,10 @@ std::tuple<bool, std::size_t, std::string, std::string> kind_of(const MultiHopCa
   return {item.changed, item.hops(), item.edited_hop, item.chain_new.back().relation};
 }
 
-/// One of each kind in turn, within a kind by a stable hash, until there are enough.
-std::vector<MultiHopCase> draw(std::vector<MultiHopCase> cases, const MultiHopOptions& options) {
+/// Which to take, in order: one of each kind in turn, within a kind by a stable hash, until there
+/// are enough.
+std::vector<std::size_t> draw(
+    const std::vector<MultiHopCase>& cases, const MultiHopOptions& options) {
   std::map<decltype(kind_of(cases.front())), std::vector<std::pair<std::uint64_t, std::size_t>>>
       kinds;
   for (std::size_t i = 0; i < cases.size(); ++i) {
@@ -131,11 +133,37 @@ std::vector<MultiHopCase> draw(std::vector<MultiHopCase> cases, const MultiHopOp
     }
   }
   std::sort(chosen.begin(), chosen.end());
-  std::vector<MultiHopCase> result;
-  for (const std::size_t index : chosen) {
-    result.push_back(std::move(cases[index]));
+  return chosen;
+}
+
+void explain(
+    const Chain& chain_new,
+    std::string_view reason,
+    const MultiHopOptions& options,
+    MultiHopReport& report) {
+  if (options.explain.empty()) {
+    return;
   }
-  return result;
+  if (std::string key = chain_key(chain_new); options.explain.contains(key)) {
+    report.why.emplace(std::move(key), reason);
+  }
+}
+
+std::vector<MultiHopCase> keep_drawn(
+    std::vector<MultiHopCase> cases, const MultiHopOptions& options, MultiHopReport& report) {
+  const std::vector<std::size_t> chosen = draw(cases, options);
+  report.not_drawn = cases.size() - chosen.size();
+  std::vector<MultiHopCase> kept;
+  auto next = chosen.begin();
+  for (std::size_t i = 0; i < cases.size(); ++i) {
+    if (next != chosen.end() && *next == i) {
+      kept.push_back(std::move(cases[i]));
+      ++next;
+    } else {
+      explain(cases[i].chain_new, "not drawn: above the limit", options, report);
+    }
+  }
+  return kept;
 }
 
 class Builder {
@@ -157,14 +185,15 @@ class Builder {
   std::optional<MultiHopCase> build(Chain chain_new) {
     ++report_.chains;
     if (!wanted(chain_new)) {
-      ++report_.not_wanted;
-      return std::nullopt;
+      return left_out(chain_new, report_.not_wanted, "its hops or relations were not asked for");
     }
     const std::string start = chain_new.front().subject;
     Chain chain;
     if (old_chain(before_, start, path_of(chain_new), chain) == OldChain::kAmbiguous) {
-      ++report_.several_before;
-      return std::nullopt;
+      return left_out(
+          chain_new,
+          report_.several_before,
+          "a step had several values or an acting one on the first day");
     }
     const bool rerouted = !chain.empty() && chain != chain_new;
     MultiHopCase item;
@@ -175,20 +204,37 @@ class Builder {
     item = case_between(
         std::move(item), before_, after_, std::move(chain), std::move(chain_new), shared);
     if (rerouted && !item.changed) {
-      ++report_.same_answer;
-      return std::nullopt;
+      return left_out(
+          item.chain_new, report_.same_answer, "another route led to the same answer before");
     }
     if (!(item.changed ? options_.changed : options_.unchanged)) {
-      ++report_.not_wanted;
-      return std::nullopt;
+      return left_out(
+          item.chain_new,
+          report_.not_wanted,
+          item.changed ? "cases that changed were not asked for"
+                       : "cases that stayed were not asked for");
     }
     if (!item.changed) {
       item.edit_ids.clear(); // slots that changed and came back
     }
-    return ask(item) ? std::optional(std::move(item)) : std::nullopt;
+    bool leaked = false;
+    if (ask(item, leaked)) {
+      return item;
+    }
+    return leaked ? left_out(item.chain_new, report_.leaks, "every wording would show the answer")
+                  : left_out(
+                        item.chain_new,
+                        report_.repeated_question,
+                        "another chain is asked for in the same words");
   }
 
  private:
+  std::nullopt_t left_out(const Chain& chain_new, std::size_t& counter, std::string_view reason) {
+    ++counter;
+    explain(chain_new, reason, options_, report_);
+    return std::nullopt;
+  }
+
   bool wanted(const Chain& chain) const {
     return chain.size() >= static_cast<std::size_t>(options_.min_hops) &&
            (options_.relations.empty() ||
@@ -197,9 +243,8 @@ class Builder {
             }));
   }
 
-  bool ask(MultiHopCase& item) {
+  bool ask(MultiHopCase& item, bool& leaked) {
     constexpr std::size_t kSpare = 3; // some will leak
-    bool leaked = false;
     for (std::string& question :
          wordings_.chain_questions(item.chain_new, options_.questions + kSpare)) {
       if (item.questions.size() == options_.questions) {
@@ -210,9 +255,6 @@ class Builder {
       } else if (asked_.insert(question).second) {
         item.questions.push_back(std::move(question));
       }
-    }
-    if (item.questions.empty()) {
-      ++(leaked ? report_.leaks : report_.repeated_question);
     }
     return !item.questions.empty();
   }
@@ -251,8 +293,7 @@ std::vector<MultiHopCase> build_multi_hop(
     }
   }
   if (options.limit != 0 && options.limit < cases.size()) {
-    report.not_drawn = cases.size() - options.limit;
-    cases = draw(std::move(cases), options);
+    cases = keep_drawn(std::move(cases), options, report);
   }
   return cases;
 }

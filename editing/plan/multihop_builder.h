@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 // Multi-hop cases made from facts alone, in the shape of MQuAKE: a question over several facts, the
@@ -23,6 +25,8 @@ struct MultiHopOptions {
   /// At most so many, drawn evenly over kinds (number of hops, edited hop, last relation); 0: all.
   std::size_t limit = 0;
   std::uint64_t seed = 0; ///< of the draw
+  /// `chain_key`s of which the report says why they did not become a case.
+  std::unordered_set<std::string> explain;
 };
 
 /// Why chains of the second day did not become cases.
@@ -34,6 +38,8 @@ struct MultiHopReport {
   std::size_t repeated_question = 0; ///< another chain is asked for in the same words
   std::size_t not_wanted = 0;        ///< of a kind or relation that was not asked for
   std::size_t not_drawn = 0;         ///< above the limit
+  /// By `chain_key`: why one of `MultiHopOptions::explain` was walked and left out.
+  std::unordered_map<std::string, std::string> why;
 };
 
 /// Walks the facts of `after` (`World::chains`: every step has exactly one value, every inverse one
@@ -56,13 +62,17 @@ struct Reached {
   std::string reason; ///< why not, or what differs in the case that was built
 };
 
+/// The keys of the cases' chains, for `MultiHopOptions::explain`.
+std::unordered_set<std::string> chain_keys(const std::vector<datasets::MultiHopCase>& cases);
+
 /// Compares cases with those that were built: the same start and relations must lead to the same
-/// chains, answers, `changed` and edited hop.
+/// chains, answers, `changed` and edited hop. `report` is of the run that built them and has
+/// explained the chains of `written`.
 std::vector<Reached> check_reached(
     const std::vector<datasets::MultiHopCase>& written,
     const std::vector<datasets::MultiHopCase>& built,
-    const World& before,
     const World& after,
-    const MultiHopOptions& options);
+    const MultiHopOptions& options,
+    const MultiHopReport& report);
 
 } // namespace errata::editing

@@ -3,6 +3,7 @@
 #include "editing/plan/plan_cases.h"
 
 #include <algorithm>
+#include <set>
 #include <unordered_map>
 
 namespace errata::editing {
@@ -12,6 +13,10 @@ using datasets::MultiHopCase;
 using datasets::Relation;
 
 namespace {
+
+const Chain& any_chain(const MultiHopCase& item) {
+  return item.chain_new.empty() ? item.chain : item.chain_new;
+}
 
 std::string spoken(const Hop& hop) {
   return concat(hop.subject, ", ", hop.relation);
@@ -34,7 +39,8 @@ std::string missing_step(const World& world, const std::string& here, const std:
 }
 
 /// Why the walk does not go along a chain that exists.
-std::string not_walked(const Knowledge& knowledge, const Chain& chain) {
+std::string not_walked(
+    const Knowledge& knowledge, const std::set<Hop>& inverse_facts, const Chain& chain) {
   std::vector<std::string> visited = {chain.front().subject};
   for (std::size_t i = 0; i < chain.size(); ++i) {
     const Hop& hop = chain[i];
@@ -59,20 +65,20 @@ std::string not_walked(const Knowledge& knowledge, const Chain& chain) {
     }
     visited.push_back(hop.object);
   }
-  return is_inverse(chain.front().relation)
+  return is_inverse(chain.front().relation) && !inverse_facts.contains(chain.front())
              ? concat(
                    "the answer of the first look-up can be read in its question: ",
                    spoken(chain.front()))
-             : std::string("not walked");
+             : std::string("not walked: the store has more chains than are kept");
 }
 
 std::string why_not(
     const MultiHopCase& item,
-    const World& before,
     const World& after,
-    const MultiHopOptions& options) {
-  const std::vector<std::string> path =
-      path_of(item.chain_new.empty() ? item.chain : item.chain_new);
+    const std::set<Hop>& inverse_facts,
+    const MultiHopOptions& options,
+    const MultiHopReport& report) {
+  const std::vector<std::string> path = path_of(any_chain(item));
   if (path.size() < static_cast<std::size_t>(options.min_hops) ||
       path.size() > static_cast<std::size_t>(options.max_hops)) {
     return concat(path.size(), " hops were not asked for");
@@ -85,12 +91,10 @@ std::string why_not(
     }
     here = *next;
   }
-  const Chain chain_new = *after.chain(item.start, path);
-  if (const auto chain = before.chain(item.start, path);
-      chain && *chain != chain_new && chain->back().object == chain_new.back().object) {
-    return "another route led to the same answer before";
-  }
-  return not_walked(after.knowledge(), chain_new);
+  const auto said = report.why.find(chain_key(any_chain(item)));
+  return said != report.why.end()
+             ? said->second
+             : not_walked(after.knowledge(), inverse_facts, *after.chain(item.start, path));
 }
 
 std::string difference_to(const MultiHopCase& built, const MultiHopCase& written) {
@@ -111,28 +115,40 @@ std::string difference_to(const MultiHopCase& built, const MultiHopCase& written
 
 } // namespace
 
+std::unordered_set<std::string> chain_keys(const std::vector<MultiHopCase>& cases) {
+  std::unordered_set<std::string> keys;
+  for (const MultiHopCase& item : cases) {
+    if (!any_chain(item).empty()) {
+      keys.insert(chain_key(any_chain(item)));
+    }
+  }
+  return keys;
+}
+
 std::vector<Reached> check_reached(
     const std::vector<MultiHopCase>& written,
     const std::vector<MultiHopCase>& built,
-    const World& before,
     const World& after,
-    const MultiHopOptions& options) {
+    const MultiHopOptions& options,
+    const MultiHopReport& report) {
   std::unordered_map<std::string, const MultiHopCase*> by_key;
   for (const MultiHopCase& item : built) {
     by_key.emplace(chain_key(item.chain_new), &item);
   }
+  const std::vector<Hop> inverse = after.inverse_facts();
+  const std::set<Hop> inverse_facts(inverse.begin(), inverse.end());
   std::vector<Reached> result;
   for (const MultiHopCase& item : written) {
     Reached& reached = result.emplace_back();
     reached.id = item.id;
-    const Chain& any = item.chain_new.empty() ? item.chain : item.chain_new;
+    const Chain& any = any_chain(item);
     if (any.empty()) {
       reached.reason = "the case has no chain";
       continue;
     }
     const auto found = by_key.find(chain_key(any));
     if (found == by_key.end()) {
-      reached.reason = why_not(item, before, after, options);
+      reached.reason = why_not(item, after, inverse_facts, options, report);
       continue;
     }
     const std::string differs = difference_to(*found->second, item);

@@ -165,16 +165,14 @@ class EditStore {
 
   // ---- evaluation data in named sets
 
-  /// Replaces cases of the same id in the set. Returns how many were new or different.
-  std::int64_t put_multi_hop(std::string_view set, std::span<const datasets::MultiHopCase> cases);
+  /// Replaces records of the same id in the set.
+  SetChange put_multi_hop(std::string_view set, std::span<const datasets::MultiHopCase> cases);
   /// Cases of a set (of all sets when empty) in the order in which they came.
   std::vector<datasets::MultiHopCase> multi_hop(std::string_view set = {}) const;
 
-  std::int64_t put_edits(std::string_view set, std::span<const datasets::ExplicitEdit> edits);
+  SetChange put_edits(std::string_view set, std::span<const datasets::ExplicitEdit> edits);
   std::vector<datasets::ExplicitEdit> explicit_edits(std::string_view set = {}) const;
   /// One of them, by its id.
-  std::optional<datasets::MultiHopCase> multi_hop_case(
-      std::string_view set, std::string_view id) const;
   std::optional<datasets::ExplicitEdit> explicit_edit(
       std::string_view set, std::string_view id) const;
 

@@ -56,16 +56,4 @@ ImportReport import_factbook(
   return import_file(store, request, progress);
 }
 
-ImportReport import_facts(
-    EditStore& store,
-    const std::filesystem::path& facts,
-    const std::filesystem::path& relations,
-    const ProgressCallback& progress) {
-  ImportRequest request;
-  request.format = "facts";
-  request.options.path = facts;
-  request.options.relations = relations;
-  return import_file(store, request, progress);
-}
-
 } // namespace errata::editing

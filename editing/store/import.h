@@ -63,11 +63,4 @@ ImportReport import_factbook(
     const std::filesystem::path& directory,
     const ProgressCallback& progress = {});
 
-/// Own facts; `relations` may be empty when the store knows them already.
-ImportReport import_facts(
-    EditStore& store,
-    const std::filesystem::path& facts,
-    const std::filesystem::path& relations = {},
-    const ProgressCallback& progress = {});
-
 } // namespace errata::editing

@@ -9,9 +9,14 @@ SeenIds::SeenIds() : database_("", SQLite::OPEN_READWRITE | SQLite::OPEN_CREATE,
       "CREATE TABLE seen (kind TEXT, id TEXT, PRIMARY KEY (kind, id)) WITHOUT ROWID; BEGIN");
 }
 
-bool SeenIds::insert(std::string_view kind, std::string_view id) {
+void SeenIds::insert(std::string_view kind, std::string_view id) {
   database_.query("INSERT OR IGNORE INTO seen VALUES (?1, ?2)").bind(kind, id).run();
-  return database_.changed() > 0;
+}
+
+bool SeenIds::contains(std::string_view kind, std::string_view id) {
+  Query row = database_.query("SELECT 1 FROM seen WHERE kind = ?1 AND id = ?2");
+  row.bind(kind, id);
+  return row.step();
 }
 
 } // namespace errata::editing

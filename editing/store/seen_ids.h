@@ -12,8 +12,8 @@ class SeenIds {
  public:
   SeenIds();
 
-  /// Takes note of an id; false when it was met before.
-  bool insert(std::string_view kind, std::string_view id);
+  void insert(std::string_view kind, std::string_view id);
+  bool contains(std::string_view kind, std::string_view id);
 
  private:
   Database database_;

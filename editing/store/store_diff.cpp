@@ -28,9 +28,12 @@ std::vector<Fact> slot_facts(
       "WHERE ",
       with_versions(
           "f.subject = ?1 AND f.relation = ?2", known ? Versions::kKnown : Versions::kCurrent),
-      " AND (?4 IS NULL OR 1) ORDER BY",
+      " ORDER BY",
       kFactOrder));
-  row.bind(subject, relation, std::optional<std::int64_t>(), known);
+  row.bind(subject, relation);
+  if (known) {
+    row.bind_at(4, *known); // Versions::kKnown
+  }
   std::vector<Fact> facts;
   while (row.step()) {
     facts.push_back(read_stored_fact(database, row).fact);
@@ -63,14 +66,20 @@ std::optional<Date> run_start(const std::vector<Fact>& facts, const Fact& value)
   return start;
 }
 
-// When the slot (or one object of it) became empty: the last end up to `to`.
+// When the slot (or one object of it) became empty after it had `old_value`: the last end up to
+// `to`. None where the old value was withdrawn, so that it never held.
 std::optional<Date> last_end(
-    const std::vector<Fact>& facts, const Date& to, const std::string* object) {
+    const std::vector<Fact>& facts,
+    const Fact& old_value,
+    const Date& to,
+    const std::string* object) {
   std::optional<Date> end;
   for (const Fact& fact : facts) {
-    const bool counts = object == nullptr || fact.object == *object;
-    if (counts && fact.valid_to && to_days(*fact.valid_to) <= to_days(to) &&
-        (!end || to_days(*end) < to_days(*fact.valid_to))) {
+    const bool counts =
+        (object == nullptr || fact.object == *object) && fact.valid_to &&
+        to_days(*fact.valid_to) <= to_days(to) &&
+        (!old_value.valid_from || to_days(*fact.valid_to) > to_days(*old_value.valid_from));
+    if (counts && (!end || to_days(*end) < to_days(*fact.valid_to))) {
       end = fact.valid_to;
     }
   }
@@ -126,7 +135,7 @@ void diff_functional(
       old_value,
       new_value,
       new_value != nullptr ? run_start(slot.after, *new_value)
-                           : last_end(slot.after, to, nullptr)));
+                           : last_end(slot.after, *old_value, to, nullptr)));
 }
 
 void diff_many_valued(
@@ -150,7 +159,7 @@ void diff_many_valued(
           old_value,
           new_value,
           new_value != nullptr ? run_start(slot.after, *new_value)
-                               : last_end(slot.after, to, &name)));
+                               : last_end(slot.after, *old_value, to, &name)));
     }
   }
 }
@@ -172,10 +181,6 @@ struct Slot {
   std::int64_t relation;
   bool functional;
 };
-
-} // namespace
-
-namespace {
 
 void require_order(const Moment& from, const Moment& to) {
   ERRATA_CHECK(
@@ -209,12 +214,13 @@ std::vector<Slot> touched_slots(Database& database, const Moment& from, const Mo
             "?4 UNION SELECT subject, relation FROM facts WHERE superseded > ?3 AND "
             "superseded <= ?4"
           : "",
-      ") x JOIN relations r ON r.id = x.relation WHERE ?4 IS NULL OR 1"));
+      ") x JOIN relations r ON r.id = x.relation"));
   row.bind(
-      static_cast<std::int64_t>(to_days(from.day)),
-      static_cast<std::int64_t>(to_days(to.day)),
-      from.known.value_or(INT64_MAX),
-      to.known.value_or(INT64_MAX));
+      static_cast<std::int64_t>(to_days(from.day)), static_cast<std::int64_t>(to_days(to.day)));
+  if (two_records) {
+    row.bind_at(3, from.known.value_or(INT64_MAX));
+    row.bind_at(4, to.known.value_or(INT64_MAX));
+  }
   std::vector<Slot> slots;
   while (row.step()) {
     slots.push_back({row.integer(0), row.integer(1), row.integer(2) != 0});

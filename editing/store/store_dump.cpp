@@ -24,16 +24,31 @@ OrderedJson row_json(std::string_view table, const Query& row) {
   return object;
 }
 
+// A text that is not UTF-8 cannot have come through this program.
+std::string line_of(const OrderedJson& value, const Database& database) {
+  try {
+    return value.dump() + '\n';
+  } catch (const OrderedJson::type_error&) {
+    ERRATA_FAIL(
+        ErrorCode::kCorrupt,
+        database.path().string(),
+        ": a text is not UTF-8; 'errata store verify' says where, restore the store from a dump");
+  }
+}
+
 /// Hashes a canonical text of the records: one JSON line each.
 class RecordHash {
  public:
+  explicit RecordHash(const Database& database) : database_(database) {}
+
   template <typename Record>
   void add(const char* kind, const Record& record) {
-    hash_.update(kind).update(to_json(record).dump()).update("\n");
+    hash_.update(kind).update(line_of(to_json(record), database_));
   }
   std::string hex_digest() { return hash_.hex_digest(); }
 
  private:
+  const Database& database_;
   Sha256 hash_;
 };
 
@@ -55,7 +70,7 @@ void EditStore::dump(const std::filesystem::path& path) const {
   Sha256 hash;
   std::int64_t rows = 0;
   const auto write_line = [&](const OrderedJson& value) {
-    const std::string line = value.dump() + '\n';
+    const std::string line = line_of(value, state.database);
     hash.update(line);
     file.write(line);
   };
@@ -76,7 +91,7 @@ std::string EditStore::content_hash() const {
   State& state = *state_;
   // One state for all that is read below.
   const Snapshot snapshot(state.database);
-  RecordHash hash;
+  RecordHash hash(state.database);
   for (const datasets::Relation& relation : relations()) {
     hash.add("relation", relation);
   }

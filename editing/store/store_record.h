@@ -15,6 +15,14 @@ namespace errata::editing {
 /// What a write did.
 enum class Outcome { kUnchanged, kAdded, kSuperseded };
 
+/// What bringing a set up to date has changed in it.
+struct SetChange {
+  std::int64_t added = 0;
+  std::int64_t superseded = 0; ///< known by its id, but different
+
+  friend bool operator==(const SetChange&, const SetChange&) = default;
+};
+
 /// How the interval of a new fact meets those already in its slot (`EditStore::add`).
 enum class Succession { kInfer, kExact };
 
@@ -142,7 +150,8 @@ struct RunRecord {
 /// An edit that a run's adapter carries, and what the store knows of its slot today.
 struct CarriedEdit {
   datasets::Edit edit;
-  /// Whether the current record still gives this value for the run's second day.
+  /// Whether the current record still gives this value for the run's second day. Edits that were
+  /// given outright (a run without days) always hold: no fact of the store says otherwise.
   bool holds = true;
   std::vector<std::string> now; ///< the values it gives; none where the slot is empty
 };

@@ -227,6 +227,9 @@ std::vector<CarriedEdit> EditStore::carried(const RunRecord& run) const {
   for (const Edit& edit : run.edits) {
     CarriedEdit& item = result.emplace_back();
     item.edit = edit;
+    if (!run.to) {
+      continue; // given outright, of no day: the facts say nothing about it
+    }
     FactQuery query;
     query.subject = edit.subject;
     query.relation = edit.relation;

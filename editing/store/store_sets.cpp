@@ -9,14 +9,6 @@ namespace {
 using datasets::ExplicitEdit;
 using datasets::MultiHopCase;
 
-constexpr const char* kCaseColumns =
-    "SELECT c.id, c.key, c.start, c.changed, c.edited_hop, c.answer, c.new_answer FROM cases c "
-    "JOIN sets s ON s.id = c.set_id WHERE c.superseded IS NULL ";
-
-constexpr const char* kEditColumns =
-    "SELECT c.id, c.key, c.prompt, c.target_new, c.subject, c.relation, c.target_true, c.effective "
-    "FROM edits c JOIN sets s ON s.id = c.set_id WHERE c.superseded IS NULL ";
-
 /// What differs between the two kinds of records that a set holds.
 template <typename Record>
 struct Kind {
@@ -42,14 +34,6 @@ std::vector<Record> read_set(Database& database, const Kind<Record>& kind, std::
   return records;
 }
 
-template <typename Record>
-std::optional<Record> read_one(
-    Database& database, const Kind<Record>& kind, std::string_view set, std::string_view id) {
-  Query row = database.query(concat(kind.columns, "AND s.name = ?1 AND c.key = ?2"));
-  row.bind(set, id);
-  return row.step() ? std::optional(kind.read(database, row)) : std::nullopt;
-}
-
 } // namespace
 
 std::int64_t EditStore::State::require_set(std::string_view name) {
@@ -64,7 +48,7 @@ std::int64_t EditStore::State::require_set(std::string_view name) {
 }
 
 template <typename Record, typename KindOfRecord>
-std::int64_t EditStore::State::put_set(
+SetChange EditStore::State::put_set(
     const KindOfRecord& kind, std::string_view set, std::span<const Record> records) {
   require_name(set, "the name of a set");
   for (const Record& record : records) {
@@ -72,7 +56,7 @@ std::int64_t EditStore::State::put_set(
   }
   return write("set", brief({set}), [&] {
     const std::int64_t set_id = require_set(set);
-    std::int64_t different = 0;
+    SetChange counts;
     for (const Record& record : records) {
       Query row = database.query(concat(kind.columns, "AND c.set_id = ?1 AND c.key = ?2"));
       row.bind(set_id, record.id);
@@ -85,13 +69,13 @@ std::int64_t EditStore::State::put_set(
         database.query(kind.supersede).bind(row.integer(0), number).run();
       }
       kind.write(database, set_id, number, record);
-      ++different;
+      ++(known ? counts.superseded : counts.added);
     }
-    return different;
+    return counts;
   });
 }
 
-std::int64_t EditStore::put_multi_hop(std::string_view set, std::span<const MultiHopCase> cases) {
+SetChange EditStore::put_multi_hop(std::string_view set, std::span<const MultiHopCase> cases) {
   return state_->put_set(kCases, set, cases);
 }
 
@@ -100,7 +84,7 @@ std::vector<MultiHopCase> EditStore::multi_hop(std::string_view set) const {
   return read_set(state_->database, kCases, set);
 }
 
-std::int64_t EditStore::put_edits(std::string_view set, std::span<const ExplicitEdit> edits) {
+SetChange EditStore::put_edits(std::string_view set, std::span<const ExplicitEdit> edits) {
   return state_->put_set(kEdits, set, edits);
 }
 
@@ -109,16 +93,12 @@ std::vector<ExplicitEdit> EditStore::explicit_edits(std::string_view set) const 
   return read_set(state_->database, kEdits, set);
 }
 
-std::optional<MultiHopCase> EditStore::multi_hop_case(
-    std::string_view set, std::string_view id) const {
-  const Snapshot snapshot(state_->database);
-  return read_one(state_->database, kCases, set, id);
-}
-
 std::optional<ExplicitEdit> EditStore::explicit_edit(
     std::string_view set, std::string_view id) const {
   const Snapshot snapshot(state_->database);
-  return read_one(state_->database, kEdits, set, id);
+  Query row = state_->database.query(concat(kEdits.columns, "AND s.name = ?1 AND c.key = ?2"));
+  row.bind(set, id);
+  return row.step() ? std::optional(kEdits.read(state_->database, row)) : std::nullopt;
 }
 
 std::vector<SetInfo> EditStore::sets() const {

@@ -28,6 +28,13 @@ bool add_missing(std::vector<std::string>& known, const std::vector<std::string>
   return added;
 }
 
+/// Of one record.
+Outcome outcome_of(const SetChange& change) {
+  return change.added > 0        ? Outcome::kAdded
+         : change.superseded > 0 ? Outcome::kSuperseded
+                                 : Outcome::kUnchanged;
+}
+
 } // namespace
 
 StoreSink::StoreSink(
@@ -50,11 +57,15 @@ void StoreSink::record(const datasets::RecordPlace& place) {
   byte_ = std::max(byte_, place.byte);
 }
 
-void StoreSink::count(Outcome outcome) {
+void StoreSink::tally(Outcome outcome) {
   ++report_.read;
   ++(outcome == Outcome::kAdded        ? report_.added
      : outcome == Outcome::kSuperseded ? report_.superseded
                                        : report_.unchanged);
+}
+
+void StoreSink::count(Outcome outcome) {
+  tally(outcome);
   advance();
 }
 
@@ -81,6 +92,10 @@ void StoreSink::show(bool last) {
 
 void StoreSink::finish() {
   ERRATA_CHECK(!interrupted(), ErrorCode::kInterrupted, "import stopped; the store is unchanged");
+  for (const auto& [relation, outcome] : spoken_of_) {
+    tally(outcome);
+    ++report_.relations;
+  }
   show(true);
 }
 
@@ -104,15 +119,12 @@ void StoreSink::wordings(const Relation& relation) {
   Relation& merged = known->second;
   const bool stated = add_missing(merged.statements, relation.statements);
   const bool asked = add_missing(merged.questions, relation.questions);
-  Outcome outcome = Outcome::kUnchanged;
-  if (added || stated || asked) {
-    outcome = store_.put_relation(merged);
-  }
-  // Hundreds of records may speak of one relation; it is one.
-  if (counted_.insert(relation.name).second) {
-    count(outcome);
-    ++report_.relations;
-  }
+  const Outcome outcome =
+      added || stated || asked ? store_.put_relation(merged) : Outcome::kUnchanged;
+  // Hundreds of records may speak of one relation; it is one, and new if it was new at first.
+  Outcome& all = spoken_of_.try_emplace(relation.name, outcome).first->second;
+  all = all == Outcome::kUnchanged ? outcome : all;
+  advance();
 }
 
 void StoreSink::entity(const datasets::Entity& entity) {
@@ -132,7 +144,7 @@ void StoreSink::fact(const datasets::Fact& fact, datasets::MissingEnd missing_en
 }
 
 void StoreSink::edit(const datasets::ExplicitEdit& edit) {
-  if (!seen_.insert("edit", edit.id)) {
+  if (seen_.contains("edit", edit.id)) {
     // Cases share edits; an id for two of them would leave one out.
     ERRATA_CHECK(
         store_.explicit_edit(report_.set, edit.id) == edit,
@@ -143,21 +155,21 @@ void StoreSink::edit(const datasets::ExplicitEdit& edit) {
         "' is that of another edit of the file, which says something else");
     return;
   }
-  const std::int64_t different = store_.put_edits(report_.set, {&edit, 1});
-  count(different > 0 ? Outcome::kAdded : Outcome::kUnchanged);
+  count(outcome_of(store_.put_edits(report_.set, {&edit, 1})));
+  seen_.insert("edit", edit.id); // now that the store has taken it
   ++report_.edits;
 }
 
 void StoreSink::multi_hop(const datasets::MultiHopCase& item) {
   ERRATA_CHECK(
-      seen_.insert("case", item.id),
+      !seen_.contains("case", item.id),
       ErrorCode::kInvalidArgument,
       where_,
       ": id '",
       item.id.substr(0, 60),
       "' is that of an earlier case of the file");
-  const std::int64_t different = store_.put_multi_hop(report_.set, {&item, 1});
-  count(different > 0 ? Outcome::kAdded : Outcome::kUnchanged);
+  count(outcome_of(store_.put_multi_hop(report_.set, {&item, 1})));
+  seen_.insert("case", item.id);
   ++report_.multi_hop;
 }
 

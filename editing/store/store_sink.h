@@ -6,7 +6,6 @@
 #include "editing/store/seen_ids.h"
 
 #include <map>
-#include <set>
 #include <string>
 
 namespace errata::editing {
@@ -34,6 +33,7 @@ class StoreSink : public datasets::ImportSink {
   void finish();
 
  private:
+  void tally(Outcome outcome);
   void count(Outcome outcome);
   void advance();
   void show(bool last);
@@ -46,7 +46,8 @@ class StoreSink : public datasets::ImportSink {
   const ProgressCallback& progress_;
   SeenIds seen_;
   std::map<std::string, datasets::Relation, std::less<>> relations_;
-  std::set<std::string> counted_; ///< relations
+  /// Relations that came as wordings, a record at a time.
+  std::map<std::string, Outcome, std::less<>> spoken_of_;
   std::string where_;
   std::int64_t items_ = 0;
   std::int64_t byte_ = 0;

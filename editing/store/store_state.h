@@ -89,9 +89,9 @@ struct EditStore::State {
   std::int64_t require_entity(std::string_view name);  ///< added when it is new
   RelationRow require_relation(std::string_view name); ///< throws with the nearest name
   std::int64_t require_set(std::string_view name);     ///< added when it is new
-  /// Brings a set up to date with `records`; returns how many were new or different.
+  /// Brings a set up to date with `records`.
   template <typename Record, typename KindOfRecord>
-  std::int64_t put_set(
+  SetChange put_set(
       const KindOfRecord& kind, std::string_view set, std::span<const Record> records);
   /// Current facts that fit; throws when there are none.
   std::vector<SlotRow> require_matching(const FactKey& key);

@@ -1,5 +1,6 @@
 // errata adapters, and --adapter-weight of the commands that run a model.
 
+#include "core/base/files.h"
 #include "core/model.h"
 #include "peft/adapter.h"
 #include "tests/peft/tiny_decoder.h"
@@ -95,6 +96,31 @@ TEST_F(AdaptersCommandTest, CombinesToTheWeightedSum) {
   expect_near(logprobs({"score", "--model", path("merged")}), together);
 }
 
+TEST_F(AdaptersCommandTest, ADamagedOneDoesNotHideTheOthers) {
+  std::filesystem::create_directories(path("runs/broken/adapter"));
+  write_file(path("runs/broken/adapter/adapter_config.json"), "{}");
+  testing::internal::CaptureStderr(); // the log's
+  const Outcome outcome = run_command({"adapters", "list", path("runs"), "--json"});
+  const std::string warning = testing::internal::GetCapturedStderr();
+  EXPECT_EQ(outcome.code, 0);
+  EXPECT_EQ(outcome.json()["adapters"].size(), 2);
+  EXPECT_NE(warning.find("broken"), std::string::npos) << warning;
+  expect_failure({"adapters", "list", adapter("broken")}, 4, {"broken"});
+}
+
+TEST_F(AdaptersCommandTest, AnEarlierOneIsReplacedOnlyWhenAsked) {
+  const auto combine = [&](std::vector<std::string> more) {
+    auto arguments = with_both({"adapters", "combine", "--out", path("both")});
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  ASSERT_EQ(run_command(combine({})).code, 0);
+  expect_failure(combine({"--how", "svd"}), 2, {path("both"), "--force"});
+  ASSERT_EQ(run_command(combine({"--how", "svd", "--force"})).code, 0);
+  const Json list = run_command({"adapters", "list", path("both"), "--json"}).json()["adapters"];
+  EXPECT_EQ(list[0]["provenance"]["method"], "svd");
+}
+
 TEST_F(AdaptersCommandTest, ComparesTwo) {
   const Outcome outcome = run_command(with_both({"adapters", "diff", "--json"}));
   ASSERT_EQ(outcome.code, 0) << outcome.err;
@@ -113,6 +139,13 @@ TEST_F(AdaptersCommandTest, WrongUseIsNamed) {
   expect_failure({"adapters", "combine", "--model", model, "--out", path("x")}, 2, {"--adapter"});
   auto arguments = with_both({"adapters", "combine", "--out", path("x"), "--how", "sum"});
   expect_failure(arguments, 2, {"'sum'", "cat"});
+  expect_failure(
+      with_both({"adapters", "combine", "--out", adapter("a"), "--force"}), 2, {adapter("a")});
+  expect_failure(
+      with_both({"adapters", "combine", "--out", path("x"), "--rank", "1"}), 2, {"--rank", "cat"});
+  arguments =
+      with_both({"adapters", "combine", "--out", path("x"), "--how", "svd", "--density", "0.5"});
+  expect_failure(arguments, 2, {"--density", "svd"});
   arguments = with_both({"score", "--tokens", "1,2", "--adapter-weight", "1"});
   expect_failure(arguments, 2, {"--adapter-weight", "2 adapters"});
   EXPECT_FALSE(std::filesystem::exists(path("x")));

@@ -101,10 +101,11 @@ TEST_F(PeerDataTest, WhatAFormatCannotSayIsLeftOutWithAReason) {
   ASSERT_THAT(report.first_left_out, SizeIs(1));
   EXPECT_THAT(report.first_left_out[0], HasSubstr("'2': it has no locality prompt"));
   import("fastedit", sample("fastedit.json"), "f");
+  std::filesystem::remove(directory_ / "out.json");
   expect_error(ErrorCode::kInvalidArgument, {"out.json", "target_true"}, [&] {
     export_set("counterfact", "f");
   });
-  EXPECT_FALSE(std::filesystem::exists(directory_ / "none.json"));
+  EXPECT_FALSE(std::filesystem::exists(directory_ / "out.json"));
 }
 
 TEST_F(PeerDataTest, ZsreCarriesTheTargetWhereThePeerLooksForIt) {

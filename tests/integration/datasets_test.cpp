@@ -87,6 +87,23 @@ TEST_F(DatasetsTest, ASetIsEditedAndMeasured) {
   EXPECT_EQ(figures["editing"]["portability"]["n"], 1);
   EXPECT_EQ(figures["locality"]["by_kind"]["neighborhood"]["same"]["n"], 4);
 
+  // The store has no facts for what was given outright, so it cannot know better.
+  const Finished runs = run({"store", "runs", "--store", path("sets.db"), "--json"});
+  ASSERT_EQ(runs.code, 0) << runs.err;
+  const Json listed = parse_json(runs.out, "stdout")["runs"];
+  ASSERT_EQ(listed.size(), 2);
+  for (const Json& item : listed) {
+    EXPECT_EQ(item["stale"], 0) << item;
+    EXPECT_EQ(item["edits"].size(), 2) << item;
+  }
+  const std::string subject = listed[0]["edits"][0]["subject"];
+  const Finished about =
+      run({"store", "runs", "--store", path("sets.db"), "--subject", subject, "--json"});
+  ASSERT_EQ(about.code, 0) << about.err;
+  EXPECT_GE(parse_json(about.out, "stdout")["runs"].size(), 1);
+  const Finished stale = run({"store", "runs", "--store", path("sets.db"), "--stale"});
+  EXPECT_THAT(stale.out, HasSubstr("no run carries such an edit"));
+
   const Finished evaluated = run(
       {"eval",
        "--model",
@@ -110,6 +127,8 @@ TEST_F(DatasetsTest, UnknownSetsAndMixedSourcesAreRefused) {
   expect_failure(2, {"'mquak'", "'mquake'"}, edit_set("x", "mquak"));
   expect_failure(2, {"--set and days"}, edit_set("x", "mquake", {"--from", "2020-01-01"}));
   expect_failure(2, {"--batches"}, edit_set("x", "mquake", {"--batches", "yearly"}));
+  expect_failure(
+      2, {"--set names a set of a store"}, {"edit-batch", "--model", path("model"), "--set", "m"});
   EXPECT_FALSE(fs::exists(path("x")));
 }
 
@@ -133,6 +152,10 @@ TEST_F(DatasetsTest, ExportWritesWhatPeersRead) {
   EXPECT_EQ(lists["prompts"].size(), parse_json(days.out, "stdout")["written"]);
   EXPECT_EQ(lists["prompts"].size(), lists["target_new"].size());
   expect_failure(2, {"--set NAME"}, peer("zsre", {"--store", path("w.db")}));
+  expect_failure(
+      2,
+      {"--zsre-target", "mquake"},
+      peer("mquake", {"--store", path("sets.db"), "--set", "mquake", "--zsre-target", "answers"}));
 }
 
 } // namespace

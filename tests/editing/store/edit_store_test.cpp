@@ -13,6 +13,8 @@ namespace errata::editing {
 namespace {
 
 using datasets::EditKind;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using testing_support::expect_error;
 
 class EditStoreTest : public StoreTest {
@@ -305,6 +307,23 @@ TEST_F(EditStoreTest, VerifyFindsWhatWasTamperedWith) {
       Contains(HasSubstr("prompt whose answers")));
 }
 
+TEST_F(EditStoreTest, ATextThatIsNotUtf8IsDamage) {
+  {
+    EditStore store = make();
+    datasets::MultiHopCase item;
+    item.id = "m1";
+    item.chain_new = {{"Rome", "borders", "France"}};
+    item.questions = {"Which?"};
+    store.put_multi_hop("mine", {&item, 1});
+  }
+  tamper("s", "UPDATE case_hops SET object = CAST(x'C3' AS TEXT)");
+  const EditStore store = EditStore::open(file("s"));
+  EXPECT_THAT(store.verify(), ElementsAre(HasSubstr("case_hops, row 1: object")));
+  expect_error(ErrorCode::kCorrupt, {"not UTF-8", "verify"}, [&] { store.content_hash(); });
+  expect_error(ErrorCode::kCorrupt, {"not UTF-8"}, [&] { store.dump(file("dump")); });
+  EXPECT_FALSE(std::filesystem::exists(file("dump")));
+}
+
 TEST_F(EditStoreTest, DamagedDumpsLeaveNoFile) {
   EditStore store = make();
   store.add(fact("A", "capital", "x", "2020"));
@@ -347,10 +366,10 @@ TEST_F(EditStoreTest, SetsKeepTheirRecords) {
   item.questions = {"Which?"};
   item.new_answer = "France";
   item.edit_ids = {"e"};
-  EXPECT_EQ(store.put_multi_hop("mine", std::vector{item}), 1);
-  EXPECT_EQ(store.put_multi_hop("mine", std::vector{item}), 0);
+  EXPECT_EQ(store.put_multi_hop("mine", std::vector{item}), (SetChange{1, 0}));
+  EXPECT_EQ(store.put_multi_hop("mine", std::vector{item}), SetChange());
   item.questions = {"Which?", "And?"};
-  EXPECT_EQ(store.put_multi_hop("mine", std::vector{item}), 1);
+  EXPECT_EQ(store.put_multi_hop("mine", std::vector{item}), (SetChange{0, 1}));
   const auto cases = store.multi_hop("mine");
   ASSERT_EQ(cases.size(), 1U);
   EXPECT_EQ(cases[0].questions.size(), 2U);
@@ -363,8 +382,8 @@ TEST_F(EditStoreTest, SetsKeepTheirRecords) {
   edit.paraphrases = {"A's capital:"};
   edit.locality = {{"The capital of B is", {"z", "Z"}, {}}};
   edit.effective = parse_date("2022-03");
-  EXPECT_EQ(store.put_edits("march", std::vector{edit}), 1);
-  EXPECT_EQ(store.put_edits("march", std::vector{edit}), 0);
+  EXPECT_EQ(store.put_edits("march", std::vector{edit}), (SetChange{1, 0}));
+  EXPECT_EQ(store.put_edits("march", std::vector{edit}), SetChange());
   const auto edits = store.explicit_edits("march");
   ASSERT_EQ(edits.size(), 1U);
   EXPECT_EQ(edits[0].locality.at(0).answers, edit.locality[0].answers);

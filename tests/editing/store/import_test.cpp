@@ -7,6 +7,7 @@
 
 #include <gmock/gmock.h>
 
+#include <array>
 #include <cstdlib>
 #include <fstream>
 #include <functional>
@@ -152,6 +153,32 @@ TEST_F(ImportTest, ARepeatedIdIsLeftOutAndStaysOut) {
     EXPECT_THAT(report.first_skipped[2], HasSubstr("empty"));
   }
   EXPECT_EQ(store_.explicit_edit("c", "1")->target_new, "a");
+}
+
+TEST_F(ImportTest, AnIdIsTakenOnlyByWhatTheStoreTook) {
+  write_file(
+      file("c.json"),
+      R"([{"case_id": 1, "prompt": "nul \u0000", "target_new": "a"},)"
+      R"( {"case_id": 1, "prompt": "p", "target_new": "b"}])");
+  const ImportReport report = import_file(store_, request("counterfact", file("c.json")));
+  ASSERT_THAT(report.first_skipped, SizeIs(1));
+  EXPECT_THAT(report.first_skipped[0], HasSubstr("NUL"));
+  EXPECT_EQ(store_.explicit_edit("c", "1")->target_new, "b");
+}
+
+TEST_F(ImportTest, WhatWasKnownAndDiffersIsCorrectedNotNew) {
+  const auto import = [&](const std::string& target) {
+    write_file(
+        file("c.json"),
+        R"([{"case_id": 1, "prompt": "p", "target_new": ")" + target +
+            R"("},)"
+            R"( {"case_id": 2, "prompt": "q", "target_new": "b"}])");
+    const ImportReport report = import_file(store_, request("counterfact", file("c.json")));
+    return std::array{report.added, report.superseded, report.unchanged};
+  };
+  EXPECT_EQ(import("a"), (std::array<std::int64_t, 3>{2, 0, 0}));
+  EXPECT_EQ(import("z"), (std::array<std::int64_t, 3>{0, 1, 1}));
+  EXPECT_EQ(import("z"), (std::array<std::int64_t, 3>{0, 0, 2}));
 }
 
 TEST_F(ImportTest, OwnFilesAreTakenWholeOrNotAtAll) {

@@ -8,6 +8,9 @@
 #include <gmock/gmock.h>
 #include <sqlite3.h>
 
+#include <chrono>
+#include <future>
+
 namespace errata::editing {
 namespace {
 
@@ -107,18 +110,29 @@ TEST_F(MigrationTest, EditsOfTheFirstSchemaTakeWhatTheSecondKnows) {
       {"Where does Kazakhstan's president work?", {"Astana", "Aqmola"}, "Reasoning"}};
   more.generation = {"Kazakhstan is known for"};
   more.target_aliases = {"Aqmola"};
-  EXPECT_EQ(store.put_edits("march", {&more, 1}), 1);
-  EXPECT_EQ(store.put_edits("march", {&more, 1}), 0);
+  EXPECT_EQ(store.put_edits("march", {&more, 1}), (SetChange{0, 1}));
+  EXPECT_EQ(store.put_edits("march", {&more, 1}), SetChange());
   EXPECT_THAT(store.verify(), IsEmpty());
   EXPECT_EQ(*EditStore::open(file("old")).explicit_edit("march", "x1"), more);
   EXPECT_EQ(store.statistics().edits, 1);
 }
 
-TEST_F(MigrationTest, TwoProcessesUpgradeOnce) {
+// Both openers read the old version while another writer holds the file, so that the second one
+// must find under the lock that the first has upgraded it.
+TEST_F(MigrationTest, TwoOpenersUpgradeOnce) {
   make_old_store(1);
-  const EditStore first = EditStore::open(file("old"));
-  const EditStore second = EditStore::open(file("old"));
-  EXPECT_EQ(first.content_hash(), second.content_hash());
+  sqlite3* other = nullptr;
+  ASSERT_EQ(sqlite3_open(file("old").c_str(), &other), SQLITE_OK);
+  ASSERT_EQ(sqlite3_exec(other, "BEGIN IMMEDIATE", nullptr, nullptr, nullptr), SQLITE_OK);
+  const auto open = [&] { return EditStore::open(file("old")).content_hash(); };
+  auto first = std::async(std::launch::async, open);
+  auto second = std::async(std::launch::async, open);
+  EXPECT_EQ(first.wait_for(std::chrono::milliseconds(300)), std::future_status::timeout);
+  EXPECT_EQ(second.wait_for(std::chrono::milliseconds(0)), std::future_status::timeout);
+  ASSERT_EQ(sqlite3_exec(other, "ROLLBACK", nullptr, nullptr, nullptr), SQLITE_OK);
+  sqlite3_close(other);
+  EXPECT_EQ(first.get(), second.get());
+  EXPECT_THAT(EditStore::open(file("old")).verify(), IsEmpty());
 }
 
 } // namespace

@@ -54,6 +54,28 @@ TEST_F(StoreDiffTest, TwoRecordTimesOfOneDay) {
   expect_error(invalid, {"no change 99"}, [&] { store.diff(Moment{day, 4}, Moment{day, 99}); });
 }
 
+// A removal is as old as the end of the value that went; a withdrawn one never held and has none.
+TEST_F(StoreDiffTest, ARemovalIsEffectiveWhenTheValueEnded) {
+  EditStore store = make();
+  store.add(fact("A", "capital", "w", "2000", "2010"));         // 3
+  store.add(fact("A", "capital", "x", "2020"));                 // 4
+  store.retract({"A", "capital", "x", std::nullopt}, "");       // 5
+  store.add(fact("A", "borders", "B", "2000", "2010"));         // 6
+  store.add(fact("A", "borders", "B", "2020"));                 // 7
+  store.retract({"A", "borders", "B", parse_date("2020")}, ""); // 8
+  const Date day = parse_date("2021");
+  for (const std::int64_t retracted : {5, 8}) {
+    const auto edits = store.diff(Moment{day, retracted - 1}, Moment{day, retracted});
+    ASSERT_EQ(edits.size(), 1U);
+    EXPECT_EQ(edits[0].kind, EditKind::kRemoval);
+    EXPECT_EQ(edits[0].effective, std::nullopt);
+  }
+  const auto ended = store.diff(parse_date("2005"), day);
+  ASSERT_EQ(ended.size(), 2U);
+  EXPECT_EQ(ended[0].effective, parse_date("2010"));
+  EXPECT_EQ(ended[1].effective, parse_date("2010"));
+}
+
 TEST_F(StoreDiffTest, WhatWasLearntSince) {
   EditStore store = make();
   datasets::Fact provisional = fact("B", "capital", "b", "2020");
