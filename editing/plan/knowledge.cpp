@@ -132,14 +132,20 @@ bool is_development_chain(std::string_view key, double share) {
          static_cast<double>(stable_hash(concat("development|", key))) < share * kScale;
 }
 
-std::string fact_identity(const Knowledge& knowledge, const Hop& hop) {
-  std::string_view subject = hop.subject;
-  std::string_view object = hop.object;
+Hop forward(Hop hop) {
   if (is_inverse(hop.relation)) {
-    std::swap(subject, object);
+    std::swap(hop.subject, hop.object);
+    hop.relation = std::string(base_relation(hop.relation));
   }
-  const Relation* relation = knowledge.find_relation(hop.relation);
-  std::string_view name = base_relation(hop.relation);
+  return hop;
+}
+
+std::string fact_identity(const Knowledge& knowledge, const Hop& hop) {
+  const Hop fact = forward(hop);
+  std::string_view subject = fact.subject;
+  std::string_view object = fact.object;
+  std::string_view name = fact.relation;
+  const Relation* relation = knowledge.find_relation(name);
   bool by_slot = relation == nullptr || relation->functional;
   if (relation != nullptr && !relation->inverse.empty()) {
     if (relation->inverse == name) { // symmetric: both directions are one fact

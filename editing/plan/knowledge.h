@@ -25,6 +25,8 @@ using Chain = std::vector<datasets::Hop>;
 bool is_inverse(std::string_view relation) noexcept;
 /// `capital` for both `capital` and `capital^-1`.
 std::string_view base_relation(std::string_view relation) noexcept;
+/// The hop along the fact itself: an inverse look-up turned round.
+datasets::Hop forward(datasets::Hop hop);
 
 /// Everything that plans and documents are made from: facts with all their intervals.
 struct Knowledge {

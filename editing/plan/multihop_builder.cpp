@@ -32,12 +32,6 @@ bool shows_an_answer(const std::string& question, const MultiHopCase& item) {
          std::any_of(item.new_answer_aliases.begin(), item.new_answer_aliases.end(), shown);
 }
 
-/// The slot behind a hop: an inverse is a fact about its object.
-std::pair<std::string, std::string> slot_of(const Hop& hop) {
-  return is_inverse(hop.relation) ? std::pair(hop.object, std::string(base_relation(hop.relation)))
-                                  : std::pair(hop.subject, hop.relation);
-}
-
 class EditIndex {
  public:
   explicit EditIndex(const std::vector<Edit>& edits) {
@@ -51,7 +45,8 @@ class EditIndex {
     std::vector<std::string> result;
     for (const Chain* hops : {&chain_new, &chain}) {
       for (const Hop& hop : *hops) {
-        const auto found = ids_.find(slot_of(hop));
+        const Hop fact = forward(hop);
+        const auto found = ids_.find({fact.subject, fact.relation});
         if (found == ids_.end()) {
           continue;
         }

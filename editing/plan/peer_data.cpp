@@ -149,11 +149,8 @@ std::vector<std::size_t> edits_on(
     const std::vector<ExplicitEdit>& edits,
     const std::unordered_multimap<std::string, std::size_t>& by_slot) {
   std::vector<std::size_t> found;
-  for (Hop hop : chain) {
-    if (is_inverse(hop.relation)) {
-      std::swap(hop.subject, hop.object);
-      hop.relation = std::string(base_relation(hop.relation));
-    }
+  for (const Hop& step : chain) {
+    const Hop hop = forward(step);
     const auto [first, last] = by_slot.equal_range(fact_key(hop.subject, hop.relation));
     for (auto place = first; place != last; ++place) {
       if (edits[place->second].target_new == hop.object) {

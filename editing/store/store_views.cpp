@@ -40,6 +40,27 @@ std::set<std::string> names_of_alias(Database& database, std::string_view alias)
       near.empty() ? "" : "; did you mean '" + near + "'?");
 }
 
+// Counted from the indices by record time alone.
+constexpr const char* kLog =
+    "SELECT id, at, action, note, versions - replaced, replaced, withdrawn FROM ("
+    "SELECT c.id, c.at, c.action, c.note,"
+    " (SELECT count(*) FROM facts WHERE recorded = c.id) AS versions,"
+    " (SELECT count(*) FROM facts WHERE superseded = c.id AND superseded_by IS NOT NULL)"
+    "   AS replaced,"
+    " (SELECT count(*) FROM facts WHERE superseded = c.id AND superseded_by IS NULL) AS withdrawn"
+    " FROM changes c) ORDER BY id DESC LIMIT ?1";
+
+// From the versions of the subject's facts, however many others there are; current and former ones
+// have indices of their own.
+constexpr const char* kLogOfSubject =
+    "SELECT c.id, c.at, c.action, c.note, sum(v) - sum(r), sum(r), sum(w) FROM ("
+    "SELECT recorded AS change, 1 AS v, 0 AS r, 0 AS w FROM facts "
+    " WHERE subject = ?2 AND superseded IS NULL UNION ALL "
+    "SELECT recorded, 1, 0, 0 FROM facts WHERE subject = ?2 AND superseded IS NOT NULL UNION ALL "
+    "SELECT superseded, 0, superseded_by IS NOT NULL, superseded_by IS NULL FROM facts "
+    " WHERE subject = ?2 AND superseded IS NOT NULL) "
+    "JOIN changes c ON c.id = change GROUP BY c.id ORDER BY c.id DESC LIMIT ?1";
+
 } // namespace
 
 std::vector<LogEntry> EditStore::log(std::size_t limit, std::string_view subject) const {
@@ -52,18 +73,11 @@ std::vector<LogEntry> EditStore::log(std::size_t limit, std::string_view subject
       fail_unknown(state.database, subject);
     }
   }
-  Query row = state.database.query(
-      "SELECT id, at, action, note, versions - replaced, replaced, withdrawn FROM ("
-      "SELECT c.id, c.at, c.action, c.note,"
-      " (SELECT count(*) FROM facts f WHERE f.recorded = c.id"
-      "   AND (?1 IS NULL OR f.subject = ?1)) AS versions,"
-      " (SELECT count(*) FROM facts f WHERE f.superseded = c.id AND f.superseded_by IS NOT NULL"
-      "   AND (?1 IS NULL OR f.subject = ?1)) AS replaced,"
-      " (SELECT count(*) FROM facts f WHERE f.superseded = c.id AND f.superseded_by IS NULL"
-      "   AND (?1 IS NULL OR f.subject = ?1)) AS withdrawn"
-      " FROM changes c) WHERE ?1 IS NULL OR versions + replaced + withdrawn > 0"
-      " ORDER BY id DESC LIMIT ?2");
-  row.bind(about, limit == 0 ? std::int64_t{-1} : static_cast<std::int64_t>(limit));
+  Query row = state.database.query(about ? kLogOfSubject : kLog);
+  row.bind(limit == 0 ? std::int64_t{-1} : static_cast<std::int64_t>(limit));
+  if (about) {
+    row.bind_at(2, *about);
+  }
   std::vector<LogEntry> entries;
   while (row.step()) {
     entries.push_back(

@@ -307,6 +307,28 @@ TEST_F(EditStoreTest, VerifyFindsWhatWasTamperedWith) {
       Contains(HasSubstr("prompt whose answers")));
 }
 
+TEST_F(EditStoreTest, TheLogOfASubjectCountsItsFactsAlone) {
+  EditStore store = make();                               // changes 1 and 2
+  store.add(fact("A", "capital", "x", "2020"));           // 3
+  store.add(fact("B", "capital", "x", "2020"));           // 4
+  store.add(fact("A", "capital", "y", "2022"));           // 5: x gets an end
+  store.retract({"A", "capital", "y", std::nullopt}, ""); // 6: and loses it
+  const auto lines = [&](std::string_view subject, std::size_t limit = 0) {
+    std::vector<std::string> result;
+    for (const LogEntry& entry : store.log(limit, subject)) {
+      result.push_back(
+          concat(entry.change, ": ", entry.added, ' ', entry.superseded, ' ', entry.retracted));
+    }
+    return result;
+  };
+  EXPECT_THAT(lines("A"), ElementsAre("6: 0 1 1", "5: 1 1 0", "3: 1 0 0"));
+  EXPECT_THAT(lines("A", 1), ElementsAre("6: 0 1 1"));
+  EXPECT_THAT(lines("B"), ElementsAre("4: 1 0 0"));
+  EXPECT_THAT(
+      lines(""),
+      ElementsAre("6: 0 1 1", "5: 1 1 0", "4: 1 0 0", "3: 1 0 0", "2: 0 0 0", "1: 0 0 0"));
+}
+
 TEST_F(EditStoreTest, ATextThatIsNotUtf8IsDamage) {
   {
     EditStore store = make();
