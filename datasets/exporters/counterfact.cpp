@@ -26,14 +26,14 @@ void export_counterfact(
     const std::filesystem::path& path,
     ExportReport& report) {
   JsonListWriter writer(path);
-  std::int64_t position = 0;
+  const RecordNumbers numbers(data.edits);
   for (const ExplicitEdit& edit : data.edits) {
     const auto prompt = prompt_template(edit);
     if (!prompt || edit.target_true.empty()) {
       report.leave_out(edit.id, prompt ? kTruthMissing : kSubjectMissing);
       continue;
     }
-    const std::int64_t id = numeric_id(edit.id, position++);
+    const std::int64_t id = numbers.number(edit.id, report.written);
     OrderedJson record = {
         {"case_id", id},
         {"pararel_idx", id},
@@ -62,7 +62,7 @@ void export_counterfact_flat(
     const std::filesystem::path& path,
     ExportReport& report) {
   JsonListWriter writer(path);
-  std::int64_t position = 0;
+  const RecordNumbers numbers(data.edits);
   for (const ExplicitEdit& edit : data.edits) {
     const bool probed = !edit.locality.empty() && !edit.locality.front().answers.empty();
     if (edit.paraphrases.empty() || !probed) {
@@ -70,7 +70,7 @@ void export_counterfact_flat(
       continue;
     }
     OrderedJson record = {
-        {"case_id", numeric_id(edit.id, position++)},
+        {"case_id", numbers.number(edit.id, report.written)},
         {"prompt", edit.prompt},
         {"target_new", edit.target_new},
         {"subject", edit.subject},

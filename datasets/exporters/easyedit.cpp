@@ -1,18 +1,21 @@
 #include "datasets/exporters/export_writers.h"
 #include "datasets/exporters/record_writer.h"
+#include "datasets/peer_marks.h"
 
 #include <set>
 
 namespace errata::datasets {
 namespace {
 
-/// What EasyEdit itself puts where no true answer is given.
-constexpr const char* kNoTruth = "<|endoftext|>";
-
 OrderedJson one_or_list(const std::vector<std::string>& texts) {
   return texts.empty()       ? OrderedJson(nullptr)
          : texts.size() == 1 ? OrderedJson(texts.front())
                              : OrderedJson(texts);
+}
+
+// The name of the lists that a probe stands in; they must have one.
+std::string kind_of(const Probe& probe) {
+  return probe.kind.empty() ? "other" : probe.kind;
 }
 
 // {"neighborhood": {"prompt": [...], "ground_truth": [...]}}: for every edit its prompts of this
@@ -22,7 +25,7 @@ OrderedJson probe_lists(
   std::set<std::string> kinds;
   for (const ExplicitEdit* edit : edits) {
     for (const Probe& probe : edit->*probes) {
-      kinds.insert(probe.kind);
+      kinds.insert(kind_of(probe));
     }
   }
   OrderedJson inputs = OrderedJson::object();
@@ -33,7 +36,7 @@ OrderedJson probe_lists(
       std::vector<std::string> asked;
       std::vector<std::string> accepted;
       for (const Probe& probe : edit->*probes) {
-        if (probe.kind == kind && !probe.answers.empty()) {
+        if (kind_of(probe) == kind && !probe.answers.empty()) {
           asked.push_back(probe.prompt);
           accepted.push_back(probe.answers.front());
         }
@@ -41,7 +44,7 @@ OrderedJson probe_lists(
       prompts.push_back(one_or_list(asked));
       answers.push_back(one_or_list(accepted));
     }
-    inputs[kind.empty() ? "other" : kind] = {{"prompt", prompts}, {"ground_truth", answers}};
+    inputs[kind] = {{"prompt", prompts}, {"ground_truth", answers}};
   }
   return inputs;
 }
@@ -71,7 +74,8 @@ void export_easyedit(
   for (const ExplicitEdit* edit : edits) {
     lists["prompts"].push_back(edit->prompt);
     lists["target_new"].push_back(edit->target_new);
-    lists["ground_truth"].push_back(edit->target_true.empty() ? kNoTruth : edit->target_true);
+    lists["ground_truth"].push_back(
+        edit->target_true.empty() ? std::string(kNoTruth) : edit->target_true);
     lists["subject"].push_back(edit->subject);
     lists["rephrase_prompts"].push_back(one_or_list(edit->paraphrases));
   }

@@ -111,7 +111,7 @@ void export_mquake(
     edits.emplace(edit.id, &edit);
   }
   JsonListWriter writer(path);
-  std::int64_t position = 0;
+  const RecordNumbers numbers(data.cases);
   for (const MultiHopCase& item : data.cases) {
     const Rewrites rewrites = rewrites_of(item, edits, data);
     const OrderedJson before = single_hops(item.chain, data);
@@ -125,7 +125,7 @@ void export_mquake(
       continue;
     }
     writer.add(
-        {{"case_id", numeric_id(item.id, position++)},
+        {{"case_id", numbers.number(item.id, report.written)},
          {"requested_rewrite", rewrites.requested},
          {"questions", item.questions},
          {"answer", item.answer},

@@ -26,10 +26,11 @@ void require_written(const ExportReport& report, const std::filesystem::path& pa
                                     : "; the first left out is " + report.first_left_out.front());
 }
 
-std::int64_t numeric_id(const std::string& id, std::int64_t position) {
+std::optional<std::int64_t> RecordNumbers::own_number(const std::string& id) {
   std::int64_t number = 0;
   const auto [end, error] = std::from_chars(id.data(), id.data() + id.size(), number);
-  return error == std::errc{} && end == id.data() + id.size() && number >= 0 ? number : position;
+  const bool whole = error == std::errc{} && end == id.data() + id.size() && number >= 0;
+  return whole ? std::optional(number) : std::nullopt;
 }
 
 std::optional<std::string> prompt_template(const ExplicitEdit& edit) {

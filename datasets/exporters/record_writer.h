@@ -4,9 +4,12 @@
 #include "core/base/json.h"
 #include "datasets/exporters/export_format.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <optional>
+#include <set>
 #include <string>
+#include <vector>
 
 // For .cpp files: what the writers share.
 
@@ -33,8 +36,29 @@ class JsonListWriter {
 /// Throws unless something was written.
 void require_written(const ExportReport& report, const std::filesystem::path& path);
 
-/// Peers number their records: an id that is a number stays, any other becomes `position`.
-std::int64_t numeric_id(const std::string& id, std::int64_t position);
+/// Peers number their records. Where the ids of all of them are numbers, and no two the same, they
+/// stay; else a record's number is its position, for some of each would meet.
+class RecordNumbers {
+ public:
+  template <typename Record>
+  explicit RecordNumbers(const std::vector<Record>& records) {
+    std::set<std::int64_t> met;
+    own_ = std::all_of(records.begin(), records.end(), [&](const Record& record) {
+      const auto number = own_number(record.id);
+      return number && met.insert(*number).second;
+    });
+  }
+
+  /// `id` is that of one of the records; `position` its place among those written.
+  std::int64_t number(const std::string& id, std::int64_t position) const {
+    return own_ ? *own_number(id) : position;
+  }
+
+ private:
+  static std::optional<std::int64_t> own_number(const std::string& id);
+
+  bool own_ = false;
+};
 
 /// The edit's prompt with `{}` in the place of its subject; nothing where the subject is not in it.
 std::optional<std::string> prompt_template(const ExplicitEdit& edit);

@@ -1,17 +1,16 @@
 #include "datasets/exporters/export_writers.h"
 #include "datasets/exporters/record_writer.h"
+#include "datasets/peer_marks.h"
 
 namespace errata::datasets {
 namespace {
-
-constexpr std::string_view kLocalityPrefix = "nq question: ";
 
 // Without the question mark, which MEMIT adds, and with the mark that its loader demands.
 std::string locality_text(std::string prompt) {
   if (prompt.ends_with('?')) {
     prompt.pop_back();
   }
-  return prompt.starts_with(kLocalityPrefix) ? prompt : std::string(kLocalityPrefix) + prompt;
+  return prompt.starts_with(kLocalityMark) ? prompt : std::string(kLocalityMark) + prompt;
 }
 
 } // namespace
