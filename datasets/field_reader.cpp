@@ -4,6 +4,10 @@
 
 namespace errata::datasets {
 
+bool is_blank(std::string_view text) noexcept {
+  return text.find_first_not_of(" \t\r\n") == std::string_view::npos;
+}
+
 std::string text_field(const JsonFields& fields, std::string_view name) {
   auto text = fields.required<std::string>(name);
   ERRATA_CHECK(

@@ -19,6 +19,9 @@ class JsonFields;
 
 namespace errata::datasets {
 
+/// Nothing but white space.
+bool is_blank(std::string_view text) noexcept;
+
 /// A string that is neither missing nor empty.
 std::string text_field(const JsonFields& fields, std::string_view name);
 

@@ -3,8 +3,6 @@
 #include "datasets/importers/record_reader.h"
 #include "datasets/importers/yaml_elements.h"
 
-#include <algorithm>
-
 // Terms of office from the files of unitedstates/congress-legislators: presidents and vice
 // presidents (executive.yaml), senators and representatives (legislators-*.yaml).
 
@@ -29,9 +27,8 @@ struct Person {
 };
 
 void add_name(Person& person, const std::string& name) {
-  if (!name.empty() && name != person.name &&
-      std::find(person.aliases.begin(), person.aliases.end(), name) == person.aliases.end()) {
-    person.aliases.push_back(name);
+  if (!name.empty() && name != person.name) {
+    add_new(person.aliases, name);
   }
 }
 

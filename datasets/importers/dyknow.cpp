@@ -91,15 +91,8 @@ Relation read_wordings(const Json& questions, const std::string& subject) {
     if (!value.is_string()) {
       continue;
     }
-    const std::string wording = make_template(value.get<std::string>(), subject, "{s}");
-    if (wording.empty()) {
-      continue;
-    }
-    if (questions.is_array()) {
-      relation.questions.push_back(wording);
-    } else {
-      relation.statements.push_back(wording + " {o}.");
-    }
+    const auto add = questions.is_array() ? add_question : add_opening;
+    add(relation, value.get<std::string>(), subject);
   }
   return relation;
 }

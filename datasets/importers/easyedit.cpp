@@ -1,6 +1,7 @@
 #include "datasets/importers/import_readers.h"
 #include "datasets/importers/json_elements.h"
 #include "datasets/importers/record_reader.h"
+#include "datasets/peer_marks.h"
 
 #include <array>
 #include <memory>
@@ -24,9 +25,6 @@ struct Column {
 
 constexpr std::array<std::string_view, 5> kFields = {
     "prompts", "target_new", "ground_truth", "subject", "rephrase_prompts"};
-
-/// What EasyEdit puts where no true answer is given.
-constexpr std::string_view kNoTruth = "<|endoftext|>";
 
 class EditList {
  public:
@@ -135,7 +133,8 @@ void add_pairs(
     const Json& prompts,
     const Json& answers,
     const std::string& kind,
-    const JsonFields& fields) {
+    const JsonFields& fields,
+    ImportSink& sink) {
   const Json prompt_list = prompts.is_array() ? prompts : Json::array({prompts});
   const Json answer_list =
       prompts.is_array() && answers.is_array() ? answers : Json::array({answers});
@@ -152,14 +151,26 @@ void add_pairs(
       " answers");
   for (std::size_t i = 0; i < prompt_list.size(); ++i) {
     const auto texts = texts_of(prompt_list[i], fields, kind);
-    const auto accepted = names_of(answer_list[i], fields, kind);
-    if (!texts.empty() && !accepted.empty()) {
-      probes.push_back({texts.front(), accepted, kind});
+    auto accepted = names_of(answer_list[i], fields, kind);
+    if (texts.empty()) {
+      continue;
     }
+    if (accepted.empty()) {
+      sink.remark(concat(
+          fields.where(),
+          ": '",
+          kind,
+          "' prompt '",
+          texts.front().substr(0, 40),
+          "' left out: it has no answer"));
+      continue;
+    }
+    probes.push_back({texts.front(), std::move(accepted), kind});
   }
 }
 
-void add_probes(ExplicitEdit& edit, const EditList& list, const JsonFields& fields) {
+void add_probes(
+    ExplicitEdit& edit, const EditList& list, const JsonFields& fields, ImportSink& sink) {
   const auto& columns = list.columns();
   for (const Column& prompts : columns) {
     if (prompts.role != Column::Role::kProbePrompt || prompts.value.is_null()) {
@@ -181,11 +192,12 @@ void add_probes(ExplicitEdit& edit, const EditList& list, const JsonFields& fiel
         prompts.value,
         answers->value,
         prompts.name,
-        fields);
+        fields,
+        sink);
   }
 }
 
-ExplicitEdit read_edit(const EditList& list, const JsonFields& fields) {
+ExplicitEdit read_edit(const EditList& list, const JsonFields& fields, ImportSink& sink) {
   const auto texts = [&](std::string_view name) {
     const Column* column = list.find(name);
     return column == nullptr ? std::vector<std::string>() : texts_of(column->value, fields, name);
@@ -209,7 +221,7 @@ ExplicitEdit read_edit(const EditList& list, const JsonFields& fields) {
   }
   edit.subject = first("subject");
   edit.paraphrases = texts("rephrase_prompts");
-  add_probes(edit, list, fields);
+  add_probes(edit, list, fields, sink);
   return edit;
 }
 
@@ -219,7 +231,8 @@ void import_easyedit(const ImportOptions& options, ImportSink& sink) {
   const Json none = Json::object();
   for (EditList list(options.path); list.next();) {
     const RecordPlace place = list.place();
-    take_record(sink, place, [&] { sink.edit(read_edit(list, JsonFields(none, place.where))); });
+    take_record(
+        sink, place, [&] { sink.edit(read_edit(list, JsonFields(none, place.where), sink)); });
   }
 }
 

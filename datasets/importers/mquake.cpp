@@ -9,8 +9,6 @@
 namespace errata::datasets {
 namespace {
 
-constexpr std::size_t kMostWordings = 8;
-
 /// One hop of a chain with how it is asked.
 struct AskedHop {
   Hop hop;
@@ -107,22 +105,12 @@ std::string edited_hop(const std::vector<Hop>& chain, const std::vector<Hop>& ch
                                       : "middle";
 }
 
-void add_wording(std::vector<std::string>& wordings, std::string wording) {
-  if (!wording.empty() && wordings.size() < kMostWordings &&
-      std::find(wordings.begin(), wordings.end(), wording) == wordings.end()) {
-    wordings.push_back(std::move(wording));
-  }
-}
-
 // What a question and a cloze say about how the relation is put into words.
-Relation wordings_of(const Hop& hop, const std::string& question, const std::string& cloze) {
+Relation wordings_of(const AskedHop& asked) {
   Relation relation;
-  relation.name = hop.relation;
-  add_wording(relation.questions, make_template(question, hop.subject, "{s}"));
-  const std::string statement = make_template(cloze, hop.subject, "{s}");
-  if (!statement.empty()) {
-    add_wording(relation.statements, statement + " {o}.");
-  }
+  relation.name = asked.hop.relation;
+  add_question(relation, asked.question, asked.hop.subject);
+  add_opening(relation, asked.cloze, asked.hop.subject);
   return relation;
 }
 
@@ -169,6 +157,20 @@ std::vector<ExplicitEdit> read_rewrites(
   return edits;
 }
 
+// What comes with a case that is taken. A part that is refused is a remark: an edit that an earlier
+// case has in other words stays as it is there, and it changes the same fact.
+void take_part(ImportSink& sink, const JsonFields& fields, const std::function<void()>& take) {
+  try {
+    take();
+  } catch (const Error& error) {
+    if (error.code() != ErrorCode::kInvalidArgument) {
+      throw;
+    }
+    const std::string reason = error.what();
+    sink.remark(reason.starts_with(fields.where()) ? reason : concat(fields.where(), ": ", reason));
+  }
+}
+
 void take_case(const JsonRecord& record, ImportSink& sink) {
   const JsonFields& fields = record.fields;
   const Json* raw = object_field(fields, "orig");
@@ -191,10 +193,7 @@ void take_case(const JsonRecord& record, ImportSink& sink) {
   item.answer = text_field(fields, "answer");
   item.answer_aliases = names_field(fields, "answer_alias");
   for (std::string& other : names_field(fields, "answer_extended")) {
-    if (std::find(item.answer_aliases.begin(), item.answer_aliases.end(), other) ==
-        item.answer_aliases.end()) {
-      item.answer_aliases.push_back(std::move(other));
-    }
+    add_new(item.answer_aliases, std::move(other));
   }
   item.new_answer = text_field(fields, "new_answer");
   item.new_answer_aliases = names_field(fields, "new_answer_alias");
@@ -202,18 +201,19 @@ void take_case(const JsonRecord& record, ImportSink& sink) {
     item.edit_ids.push_back(edit.id);
   }
 
+  // First, for a case that is refused must leave nothing: neither edits nor wordings.
+  sink.multi_hop(item);
+  for (const ExplicitEdit& edit : edits) {
+    take_part(sink, fields, [&] { sink.edit(edit); });
+  }
   for (const auto* side : {&chain, &chain_new}) {
     for (const AskedHop& asked : *side) {
-      sink.wordings(wordings_of(asked.hop, asked.question, asked.cloze));
+      take_part(sink, fields, [&] { sink.wordings(wordings_of(asked)); });
       if (!asked.aliases.empty()) {
-        sink.entity({asked.hop.object, {}, asked.aliases});
+        take_part(sink, fields, [&] { sink.entity({asked.hop.object, {}, asked.aliases}); });
       }
     }
   }
-  for (const ExplicitEdit& edit : edits) {
-    sink.edit(edit);
-  }
-  sink.multi_hop(item);
 }
 
 } // namespace

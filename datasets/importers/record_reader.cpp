@@ -9,10 +9,6 @@
 namespace errata::datasets {
 namespace {
 
-bool is_blank(const std::string& text) {
-  return text.find_first_not_of(" \t\r\n") == std::string::npos;
-}
-
 // What the file begins with, white space and byte order mark apart.
 char first_character(const std::filesystem::path& path) {
   require_file(path);
@@ -56,6 +52,19 @@ void collect_texts(
   }
 }
 
+// `text` with `{s}` for the subject; empty when it does not name it.
+std::string template_of(std::string text, const std::string& subject) {
+  constexpr std::string_view kSubject = "{s}";
+  auto place = subject.empty() ? std::string::npos : text.find(subject);
+  if (place == std::string::npos) {
+    return {};
+  }
+  for (; place != std::string::npos; place = text.find(subject, place + kSubject.size())) {
+    text.replace(place, subject.size(), kSubject);
+  }
+  return text;
+}
+
 } // namespace
 
 void take_record(ImportSink& sink, const RecordPlace& place, const std::function<void()>& take) {
@@ -91,6 +100,12 @@ void read_records(
   }
 }
 
+void add_new(std::vector<std::string>& list, std::string text) {
+  if (std::find(list.begin(), list.end(), text) == list.end()) {
+    list.push_back(std::move(text));
+  }
+}
+
 std::string_view first_field(
     const JsonFields& fields, std::initializer_list<std::string_view> names) {
   for (const std::string_view name : names) {
@@ -112,9 +127,7 @@ std::vector<std::string> names_of(
     const Json& value, const JsonFields& fields, std::string_view name) {
   std::vector<std::string> names;
   for (std::string& text : texts_of(value, fields, name)) {
-    if (std::find(names.begin(), names.end(), text) == names.end()) {
-      names.push_back(std::move(text));
-    }
+    add_new(names, std::move(text));
   }
   return names;
 }
@@ -211,16 +224,18 @@ std::string fill_subject(
   return std::string(pattern).replace(place, 2, subject);
 }
 
-std::string make_template(
-    std::string text, const std::string& part, std::string_view place_holder) {
-  if (part.empty() || text.find(part) == std::string::npos) {
-    return {};
+void add_question(Relation& relation, const std::string& question, const std::string& subject) {
+  std::string wording = template_of(question, subject);
+  if (!wording.empty()) {
+    add_new(relation.questions, std::move(wording));
   }
-  for (auto place = text.find(part); place != std::string::npos;
-       place = text.find(part, place + place_holder.size())) {
-    text.replace(place, part.size(), place_holder);
+}
+
+void add_opening(Relation& relation, const std::string& opening, const std::string& subject) {
+  const std::string wording = template_of(opening, subject);
+  if (!wording.empty()) {
+    add_new(relation.statements, wording + " {o}.");
   }
-  return text;
 }
 
 } // namespace errata::datasets

@@ -32,6 +32,9 @@ void read_records(
     ImportSink& sink,
     const std::function<void(const JsonRecord& record)>& take);
 
+/// Adds the text to the list unless it is there already.
+void add_new(std::vector<std::string>& list, std::string text);
+
 /// The first of the fields that is there and not null; empty when there is none.
 std::string_view first_field(
     const JsonFields& fields, std::initializer_list<std::string_view> names);
@@ -78,7 +81,9 @@ void add_portability(std::vector<Probe>& probes, const JsonFields& fields, Impor
 std::string fill_subject(
     const std::string& pattern, const std::string& subject, const JsonFields& fields);
 
-/// `text` with every occurrence of `part` replaced; empty when it does not occur.
-std::string make_template(std::string text, const std::string& part, std::string_view place_holder);
+/// Adds a question about the subject, or the opening of a sentence that the object ends, to the
+/// relation's wordings. One that does not name the subject says nothing about others.
+void add_question(Relation& relation, const std::string& question, const std::string& subject);
+void add_opening(Relation& relation, const std::string& opening, const std::string& subject);
 
 } // namespace errata::datasets

@@ -34,15 +34,13 @@ struct RippleQuery {
   std::string prompt;
   std::vector<std::vector<std::string>> answers; ///< value and aliases of each
   std::string subject_id;
-  std::vector<std::string> target_ids;
+  std::vector<std::string> target_ids; ///< of the answers, in their order
 };
 
 std::vector<std::string> value_and_aliases(const JsonFields& answer) {
   std::vector<std::string> names = names_field(answer, "value");
   for (std::string& alias : names_field(answer, "aliases")) {
-    if (std::find(names.begin(), names.end(), alias) == names.end()) {
-      names.push_back(std::move(alias));
-    }
+    add_new(names, std::move(alias));
   }
   return names;
 }
@@ -54,7 +52,9 @@ RippleQuery read_query(const JsonFields& fields) {
     query.answers.push_back(value_and_aliases(JsonFields(answer, fields.where() + ": an answer")));
   }
   query.subject_id = optional_text_field(fields, "subject_id");
-  query.target_ids = texts_field(fields, "target_ids");
+  // Of a question over two hops `target_ids` is where the first one ends; it is not the answer.
+  query.target_ids = texts_field(
+      fields, fields.is_null("second_hop_target_ids") ? "target_ids" : "second_hop_target_ids");
   return query;
 }
 
@@ -85,7 +85,8 @@ std::vector<std::string> names_by_id(
   for (const RippleQuery& query : queries) {
     const auto place = std::find(query.target_ids.begin(), query.target_ids.end(), id);
     const auto index = static_cast<std::size_t>(place - query.target_ids.begin());
-    if (index < query.answers.size() && !query.answers[index].empty()) {
+    if (place != query.target_ids.end() && index < query.answers.size() &&
+        !query.answers[index].empty()) {
       return query.answers[index];
     }
   }

@@ -59,13 +59,25 @@ Fact fact_of(const TableMapping& mapping, const ColumnValues& columns, const std
   return fact;
 }
 
-std::vector<Probe> probes_of(const std::vector<ProbeSource>& sources, const ColumnValues& columns) {
+// A row may have no prompt for a probe; a prompt without an answer is told to the sink.
+std::vector<Probe> probes_of(
+    const std::vector<ProbeSource>& sources,
+    const char* name,
+    const ColumnValues& columns,
+    const std::string& where,
+    ImportSink& sink) {
   std::vector<Probe> probes;
   for (const ProbeSource& source : sources) {
     Probe probe{source.prompt.value(columns), source.answers.values(columns), source.kind};
-    if (!probe.prompt.empty() && !probe.answers.empty()) {
-      probes.push_back(std::move(probe));
+    if (probe.prompt.empty()) {
+      continue;
     }
+    if (probe.answers.empty()) {
+      sink.remark(concat(
+          where, ": ", name, " '", probe.prompt.substr(0, 40), "' left out: it has no answer"));
+      continue;
+    }
+    probes.push_back(std::move(probe));
   }
   return probes;
 }
@@ -74,7 +86,8 @@ ExplicitEdit edit_of(
     const TableMapping& mapping,
     const ColumnValues& columns,
     const std::string& where,
-    std::int64_t index) {
+    std::int64_t index,
+    ImportSink& sink) {
   ExplicitEdit edit;
   edit.id = mapping.field("id").value(columns);
   if (edit.id.empty()) {
@@ -89,8 +102,8 @@ ExplicitEdit edit_of(
   edit.paraphrases = mapping.field("paraphrases").values(columns);
   edit.generation = mapping.field("generation").values(columns);
   edit.effective = date_of(mapping.field("effective"), columns, where);
-  edit.locality = probes_of(mapping.locality, columns);
-  edit.portability = probes_of(mapping.portability, columns);
+  edit.locality = probes_of(mapping.locality, "locality", columns, where, sink);
+  edit.portability = probes_of(mapping.portability, "portability", columns, where, sink);
   return edit;
 }
 
@@ -129,7 +142,7 @@ class TableReader {
     if (mapping_.holds == TableMapping::Holds::kFacts) {
       sink_.fact(fact_of(mapping_, columns, where), MissingEnd::kNotStated);
     } else {
-      sink_.edit(edit_of(mapping_, columns, where, index));
+      sink_.edit(edit_of(mapping_, columns, where, index, sink_));
     }
   }
 

@@ -8,10 +8,6 @@
 namespace errata::datasets {
 namespace {
 
-bool is_blank_text(const std::string& text) {
-  return text.find_first_not_of(" \t\r\n") == std::string::npos;
-}
-
 std::string trimmed(const std::string& text) {
   const auto first = text.find_first_not_of(" \t");
   return first == std::string::npos ? std::string()
@@ -173,7 +169,7 @@ std::vector<std::string> FieldSource::values(const ColumnValues& columns) const 
           continue;
         }
         const std::vector<std::string> inner = columns(part.pieces[i]);
-        if (inner.empty() || is_blank_text(inner.front())) {
+        if (inner.empty() || is_blank(inner.front())) {
           texts.clear(); // a sentence about nothing
         } else {
           texts.front() += inner.front();
@@ -183,7 +179,7 @@ std::vector<std::string> FieldSource::values(const ColumnValues& columns) const 
     for (const std::string& text : texts) {
       for (std::string& value : part.split.empty() ? std::vector<std::string>{trimmed(text)}
                                                    : split_text(text, part.split)) {
-        if (!is_blank_text(value)) {
+        if (!is_blank(value)) {
           values.push_back(std::move(value));
         }
       }

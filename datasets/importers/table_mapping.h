@@ -14,8 +14,8 @@
 
 namespace errata::datasets {
 
-/// The values of a column in the row at hand; a JSON list gives several. Throws for a column that
-/// the table does not have.
+/// The values of a column in the row at hand: a JSON list gives several, a JSON field that is not
+/// there none. That a table with a header has the column is checked once, not here.
 using ColumnValues = std::function<std::vector<std::string>(const std::string& column)>;
 
 /// Where the text of a field comes from: a column, a text with `{column}` in it, or several of
@@ -25,7 +25,6 @@ class FieldSource {
   FieldSource() = default;
   FieldSource(const Json& description, const std::string& where);
 
-  bool empty() const noexcept { return parts_.empty(); }
   /// All values, without blank ones.
   std::vector<std::string> values(const ColumnValues& columns) const;
   /// The first value; empty when there is none.

@@ -17,7 +17,6 @@ class TextLines {
   bool next();
 
   const std::string& text() const noexcept { return text_; }
-  std::int64_t line() const noexcept { return line_; }
   /// Where the line begins.
   std::int64_t byte() const noexcept { return byte_; }
   /// "data.csv:17"

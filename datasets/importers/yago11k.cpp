@@ -113,14 +113,15 @@ const std::string& name_of(
 
 void import_yago11k(const ImportOptions& options, ImportSink& sink) {
   require_file(options.path);
-  const auto entity_file =
-      options.entities.empty() ? beside(options.path, "entity2id.txt") : options.entities;
-  const auto relation_file =
-      options.relations.empty() ? beside(options.path, "relation2id.txt") : options.relations;
-  std::error_code ignored;
-  const bool named = !options.entities.empty() || std::filesystem::exists(entity_file, ignored);
-  const Names entities = named ? read_names(entity_file, true) : Names();
-  const Names relations = named ? read_names(relation_file, false) : Names();
+  // A file that is given must be there; one that may lie beside need not, where names stand.
+  const auto names = [&](const std::filesystem::path& given, const char* name, bool with_spaces) {
+    const auto file = given.empty() ? beside(options.path, name) : given;
+    std::error_code ignored;
+    const bool wanted = !given.empty() || std::filesystem::exists(file, ignored);
+    return wanted ? read_names(file, with_spaces) : Names();
+  };
+  const Names entities = names(options.entities, "entity2id.txt", true);
+  const Names relations = names(options.relations, "relation2id.txt", false);
   for (TextLines lines(options.path); lines.next();) {
     if (lines.text().empty()) {
       continue;

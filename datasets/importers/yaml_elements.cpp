@@ -3,6 +3,7 @@
 #include "core/base/files.h"
 
 #include <fstream>
+#include <utility>
 #include <vector>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
@@ -12,8 +13,6 @@
 namespace errata::datasets {
 namespace {
 
-constexpr std::size_t kDeepest = 64;
-
 /// Puts the parser's events together to one element after the other.
 class ElementBuilder : public YAML::EventHandler {
  public:
@@ -21,7 +20,13 @@ class ElementBuilder : public YAML::EventHandler {
 
   ElementBuilder(std::string name, const Visit& visit) : name_(std::move(name)), visit_(visit) {}
 
-  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentStart(const YAML::Mark& mark) override {
+    ERRATA_CHECK(
+        !std::exchange(in_document_, true),
+        ErrorCode::kCorrupt,
+        where(mark),
+        ": a second document; expected one list of records");
+  }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t) override { add(mark, nullptr); }
@@ -78,7 +83,13 @@ class ElementBuilder : public YAML::EventHandler {
 
   void push(const YAML::Mark& mark, Json value) {
     require_list(mark);
-    ERRATA_CHECK(open_.size() < kDeepest, ErrorCode::kCorrupt, where(mark), ": nested too deeply");
+    ERRATA_CHECK(
+        open_.size() < static_cast<std::size_t>(kDeepestJson),
+        ErrorCode::kCorrupt,
+        where(mark),
+        ": lists and maps are nested more than ",
+        kDeepestJson,
+        " deep");
     ERRATA_CHECK(
         open_.empty() || !open_.back().value.is_object() || open_.back().has_key,
         ErrorCode::kCorrupt,
@@ -120,6 +131,7 @@ class ElementBuilder : public YAML::EventHandler {
 
   std::string name_;
   const Visit& visit_;
+  bool in_document_ = false;
   bool in_list_ = false;
   bool done_ = false;
   std::vector<Open> open_;
@@ -136,7 +148,8 @@ void read_yaml_list(
   ElementBuilder builder(path.string(), visit);
   try {
     YAML::Parser parser(in);
-    parser.HandleNextDocument(builder);
+    while (parser.HandleNextDocument(builder)) {
+    }
   } catch (const YAML::Exception& error) {
     ERRATA_FAIL(
         ErrorCode::kCorrupt, path.string(), ':', error.mark.line + 1, ": not YAML: ", error.msg);

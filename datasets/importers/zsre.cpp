@@ -1,13 +1,11 @@
 #include "datasets/importers/import_readers.h"
 #include "datasets/importers/record_reader.h"
+#include "datasets/peer_marks.h"
 
 // zsRE in the question answering form of MEND (1706.04115, 2110.11309).
 
 namespace errata::datasets {
 namespace {
-
-// MEMIT and EasyEdit refuse a locality text without it.
-constexpr std::string_view kLocalityMark = "nq question: ";
 
 void add_locality(ExplicitEdit& edit, const JsonFields& fields, ImportSink& sink) {
   const std::string text = optional_text_field(fields, "loc");

@@ -79,6 +79,23 @@ TEST_F(HostileInput, DeepNestingIsRefusedWithoutUsingTheStack) {
   expect_error(ErrorCode::kCorrupt, {"flow.yaml"}, [&] { read_format("congress", options); });
 }
 
+// The same for every kind of file, as the documentation says.
+TEST_F(HostileInput, ElementsNestTo256) {
+  const auto list = [](int depth) {
+    const auto count = static_cast<std::size_t>(depth);
+    return std::string(count, '[') + std::string(count, ']');
+  };
+  ImportOptions options;
+  for (const auto& [format, name] :
+       {std::pair("fastedit", "d.json"), std::pair("congress", "d.yaml")}) {
+    options.path = write(name, "[" + list(256) + "]");
+    EXPECT_THAT(read_format(format, options).skips, SizeIs(1)) << name; // a list is no record
+    options.path = write(name, "[" + list(257) + "]");
+    expect_error(
+        ErrorCode::kCorrupt, {concat(name, ":1"), "nested"}, [&] { read_format(format, options); });
+  }
+}
+
 TEST_F(HostileInput, WhatIsWrongWithOneRecordCostsThatRecordAlone) {
   const RecordingSink read = this->read(
       "fastedit",
@@ -139,24 +156,35 @@ TEST_F(HostileInput, CsvRows) {
 
 TEST_F(HostileInput, YamlThatIsNoList) {
   ImportOptions options;
-  for (const std::string text :
-       {"",
-        "a: b\n",
-        "- *x\n",
-        "- &x a\n- *x\n",
-        "- {a: [}\n",
-        "- ? [a]\n  : b\n",
-        "\"x",
-        "- a\n b\n-"}) {
-    options.path = write("y.yaml", text);
-    try {
-      read_format("congress", options);
-    } catch (const Error& error) {
-      EXPECT_THAT(error.what(), HasSubstr("y.yaml:")) << text;
-      EXPECT_TRUE(error.code() == ErrorCode::kCorrupt || error.code() == ErrorCode::kUnsupported)
-          << error.what();
-    }
+  const auto reject =
+      [&](const std::string& text, ErrorCode code, const std::vector<std::string>& parts) {
+        SCOPED_TRACE(text);
+        options.path = write("y.yaml", text);
+        expect_error(code, parts, [&] { read_format("congress", options); });
+      };
+  reject("", ErrorCode::kCorrupt, {"y.yaml:1: expected a list of records"});
+  reject("# no more\n", ErrorCode::kCorrupt, {"y.yaml:1: expected a list of records"});
+  reject("a: b\n", ErrorCode::kCorrupt, {"y.yaml:1: expected a list of records"});
+  reject("\na\n", ErrorCode::kCorrupt, {"y.yaml:2: expected a list of records"});
+  reject("- a\n- *x\n", ErrorCode::kCorrupt, {"y.yaml:2: not YAML"});
+  reject("- &x a\n- *x\n", ErrorCode::kUnsupported, {"y.yaml:2: an alias"});
+  reject("- {a: [}\n", ErrorCode::kCorrupt, {"y.yaml:1: not YAML"});
+  reject("- ? [a]\n  : b\n", ErrorCode::kCorrupt, {"y.yaml:1: a key that is not a text"});
+  reject("\"x", ErrorCode::kCorrupt, {"y.yaml:1: "});
+  // Half of such a file would be left out without a word.
+  for (const std::string rest : {"---\n- b\n", "...\n---\n- b\n", "---\n"}) {
+    reject("- a\n" + rest, ErrorCode::kCorrupt, {"y.yaml:", "a second document"});
   }
+  reject("- a\n---\n- {b: [}\n", ErrorCode::kCorrupt, {"y.yaml:", "a second document"});
+}
+
+TEST_F(HostileInput, YamlListOfAnything) {
+  ImportOptions options;
+  options.path = write("y.yaml", "%YAML 1.2\n---\n- a\n b\n-\n- []\n...\n");
+  const RecordingSink read = read_format("congress", options);
+  ASSERT_THAT(read.skips, SizeIs(3));
+  EXPECT_THAT(read.skips[0], HasSubstr("y.yaml:3: expected a JSON object"));
+  EXPECT_THAT(read.skips[2], HasSubstr("y.yaml:6: expected a JSON object"));
 }
 
 // Small random changes to files that are right: whatever comes out, it is a record, a reason or

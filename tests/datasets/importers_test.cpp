@@ -1,9 +1,12 @@
 #include "core/base/files.h"
+#include "core/base/json.h"
 #include "tests/datasets/recording_sink.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/temporary_directory.h"
 
 #include <gmock/gmock.h>
+
+#include <utility>
 
 namespace errata::datasets {
 namespace {
@@ -17,9 +20,30 @@ using testing_support::read_format;
 using testing_support::RecordingSink;
 using testing_support::sample;
 
-RecordingSink read_sample(std::string_view format, const std::string& file) {
+RecordingSink read_sample(
+    std::string_view format, const std::string& file, const std::string& mapping = {}) {
   ImportOptions options;
   options.path = sample(file);
+  if (!mapping.empty()) {
+    options.mapping = sample(mapping);
+  }
+  return read_format(format, options);
+}
+
+/// The text as a file, read in this format.
+RecordingSink read_text(
+    std::string_view format,
+    const std::string& name,
+    const std::string& text,
+    const std::string& mapping = {}) {
+  const testing_support::TemporaryDirectory directory;
+  ImportOptions options;
+  options.path = directory / name;
+  write_file(options.path, text);
+  if (!mapping.empty()) {
+    options.mapping = directory / "mapping.json";
+    write_file(options.mapping, mapping);
+  }
   return read_format(format, options);
 }
 
@@ -51,6 +75,67 @@ TEST(Importers, MquakeGivesEditsCasesWordingsAndNames) {
   EXPECT_THAT(read.entities[0].aliases, ElementsAre("Astra City"));
   ASSERT_THAT(read.skips, SizeIs(1)); // no chain
   EXPECT_THAT(read.skips[0], HasSubstr("mquake.json:39 (record 2, byte "));
+}
+
+/// Refuses what a store refuses: a case whose id an earlier one has, and an edit of this id.
+class RefusingSink : public RecordingSink {
+ public:
+  explicit RefusingSink(std::string edit_id = {}) : edit_id_(std::move(edit_id)) {}
+
+  void edit(const ExplicitEdit& edit) override {
+    ERRATA_CHECK(edit.id != edit_id_, ErrorCode::kInvalidArgument, "edit refused");
+    RecordingSink::edit(edit);
+  }
+  void multi_hop(const MultiHopCase& item) override {
+    for (const MultiHopCase& earlier : cases) {
+      ERRATA_CHECK(earlier.id != item.id, ErrorCode::kInvalidArgument, "case refused");
+    }
+    RecordingSink::multi_hop(item);
+  }
+
+ private:
+  std::string edit_id_;
+};
+
+TEST(Importers, MquakeCaseThatIsRefusedLeavesNothing) {
+  const testing_support::TemporaryDirectory directory;
+  Json records = read_json(sample("mquake.json"));
+  records.erase(2);
+  ImportOptions options;
+  options.path = directory / "m.json";
+  const auto read = [&](std::size_t count) {
+    write_file(options.path, Json(records.begin(), records.begin() + count).dump());
+    RefusingSink sink;
+    import_format("mquake").read(options, sink);
+    return sink;
+  };
+  records[1]["case_id"] = records[0]["case_id"];
+  const RefusingSink alone = read(1);
+  const RefusingSink both = read(2);
+  ASSERT_THAT(both.skips, SizeIs(1));
+  EXPECT_THAT(both.skips[0], HasSubstr("m.json:1 (record 1, byte "));
+  EXPECT_THAT(both.skips[0], HasSubstr("case refused"));
+  EXPECT_EQ(both.cases, alone.cases);
+  EXPECT_EQ(both.edits, alone.edits);
+  EXPECT_EQ(both.relations.size(), alone.relations.size());
+  EXPECT_EQ(both.entities.size(), alone.entities.size());
+  EXPECT_THAT(both.remarks, IsEmpty());
+}
+
+// What a report lists as left out is not in the set: the case is, so its edit is a remark.
+TEST(Importers, MquakeEditThatIsRefusedIsARemark) {
+  ImportOptions options;
+  options.path = sample("mquake.json");
+  RefusingSink sink("Zemlya|P36|Torvik");
+  import_format("mquake").read(options, sink);
+  ASSERT_THAT(sink.cases, SizeIs(2));
+  EXPECT_THAT(sink.cases[0].edit_ids, ElementsAre("Zemlya|P36|Torvik"));
+  ASSERT_THAT(sink.edits, SizeIs(1));
+  EXPECT_EQ(sink.edits[0].id, "Torvik|P6|Una Holm");
+  EXPECT_THAT(sink.skips, SizeIs(1)); // the third record, which has no chain
+  ASSERT_THAT(sink.remarks, SizeIs(1));
+  EXPECT_THAT(sink.remarks[0], HasSubstr("mquake.json:2 (record 0, byte "));
+  EXPECT_THAT(sink.remarks[0], HasSubstr("edit refused"));
 }
 
 TEST(Importers, CounterFactInBothSchemas) {
@@ -155,6 +240,29 @@ TEST(Importers, RippleEditsFindsSubjectAndTarget) {
   EXPECT_EQ(read.edits[1].target_new, "Vik Works");
 }
 
+// The target of Ada Berg's edit is where the first of the two hops ends, the answer where the
+// second does: no name of one is a name of the other.
+TEST(Importers, RippleEditsTakesNoOtherAnswerForTheTargetsName) {
+  Json records = read_json(sample("rippleedits.json"));
+  records[0].erase("Subject_Aliasing");
+  const auto read = [&] { return read_text("rippleedits", "r.json", records.dump()).edits.at(0); };
+  EXPECT_EQ(read().prompt, "The name of the country of citizenship of Ada Berg is");
+  EXPECT_EQ(read().target_new, "Norra");
+  EXPECT_THAT(read().target_aliases, IsEmpty());
+  // More answers than ids: the one after the last id is nobody's.
+  Json& query = records[0]["Relation_Specifity"][0]["test_queries"][0];
+  query["answers"].push_back({{"value", "Nobody"}, {"aliases", {"N."}}});
+  EXPECT_EQ(read().target_new, "Norra");
+  EXPECT_THAT(read().target_aliases, IsEmpty());
+  // And the answer of two hops is known by the id of the second.
+  Json& two_hops = records[0]["Compositionality_I"][0]["test_queries"][0];
+  two_hops["second_hop_target_ids"] = {"Q8", "Q2"};
+  two_hops["answers"] = {
+      {{"value", "Vik"}, {"aliases", Json::array()}}, {{"value", "Norra"}, {"aliases", {"NO"}}}};
+  EXPECT_EQ(read().target_new, "Norra");
+  EXPECT_THAT(read().target_aliases, ElementsAre("NO"));
+}
+
 TEST(Importers, WikiBigEditAndLocFT) {
   const RecordingSink wiki = read_sample("wikibigedit", "wikibigedit.json");
   ASSERT_THAT(wiki.edits, SizeIs(2));
@@ -186,6 +294,44 @@ TEST(Importers, EasyEditReadsParallelListsTogether) {
       read.edits[1].locality,
       ElementsAre(Probe{"A", {"a"}, "neighborhood"}, Probe{"B", {"b", "bb"}, "neighborhood"}));
   EXPECT_THAT(read.skips, SizeIs(1));
+}
+
+TEST(Importers, ProbeWithoutAnswerIsARemark) {
+  const RecordingSink lists = read_text(
+      "easyedit",
+      "e.json",
+      R"({"prompts": ["p", "q"], "target_new": ["x", "y"], "locality_inputs": {"near": )"
+      R"({"prompt": [["A", "B"], null], "ground_truth": [["a", []], null]}},)"
+      R"( "portability_inputs": {"hop": {"prompt": ["C", "D"], "ground_truth": [" ", "d"]}}})");
+  ASSERT_THAT(lists.edits, SizeIs(2));
+  EXPECT_THAT(lists.edits[0].locality, ElementsAre(Probe{"A", {"a"}, "near"}));
+  EXPECT_THAT(lists.edits[0].portability, IsEmpty());
+  EXPECT_THAT(lists.edits[1].portability, ElementsAre(Probe{"D", {"d"}, "hop"}));
+  EXPECT_THAT(
+      lists.remarks,
+      ElementsAre(
+          HasSubstr("e.json:1 (record 0, byte 13): 'near' prompt 'B' left out: it has no answer"),
+          HasSubstr("e.json:1 (record 0, byte 13): 'hop' prompt 'C' left out: it has no answer")));
+  EXPECT_THAT(lists.skips, IsEmpty());
+
+  const std::string mapping =
+      R"({"holds": "edits", "fields": {"prompt": "p", "target_new": "t",)"
+      R"( "locality": {"prompt": "near", "answer": "is"},)"
+      R"( "portability": {"prompt": {"text": "Of {far}?"}, "answer": "then", "kind": "k"}}})";
+  const RecordingSink table = read_text(
+      "table", "t.csv", "p,t,near,is,far,then\np,x,A,a,B,b\nq,y,C, ,D,\nr,z,,c,,d\n", mapping);
+  ASSERT_THAT(table.edits, SizeIs(3));
+  EXPECT_THAT(table.edits[0].locality, ElementsAre(Probe{"A", {"a"}, ""}));
+  EXPECT_THAT(table.edits[0].portability, ElementsAre(Probe{"Of B?", {"b"}, "k"}));
+  for (const std::size_t i : {1, 2}) {
+    EXPECT_THAT(table.edits[i].locality, IsEmpty());
+    EXPECT_THAT(table.edits[i].portability, IsEmpty());
+  }
+  EXPECT_THAT(
+      table.remarks, // nothing is missing where no prompt is
+      ElementsAre(
+          HasSubstr("t.csv:3: locality 'C' left out: it has no answer"),
+          HasSubstr("t.csv:3: portability 'Of D?' left out: it has no answer")));
 }
 
 TEST(Importers, EasyEditListsMustBeEquallyLong) {
@@ -234,6 +380,24 @@ TEST(Importers, DyKnowDatesRolesAndTeams) {
   EXPECT_THAT(read.relations[1].statements, ElementsAre("The current team of {s} is {o}."));
 }
 
+TEST(Importers, WordingsNameTheSubjectAndAreThereOnce) {
+  const RecordingSink read = read_text(
+      "dyknow",
+      "d.json",
+      R"({"g": {"Oria": {"King of Oria": {"questions": ["Who is king of Oria, Oria?", "Who rules?",)"
+      R"( "Who is king of Oria, Oria?", 5], "answers": []}, "Queen of Oria": {"questions": )"
+      R"({"a": "The queen of Oria is", "b": "She is", "c": "The queen of Oria is"}, "answers": []}},)"
+      R"( "": {"Duke": {"questions": ["Who is duke?"], "answers": []}}}})");
+  EXPECT_THAT(read.skips, IsEmpty());
+  ASSERT_THAT(read.relations, SizeIs(3)); // names in their order: the empty one first
+  EXPECT_THAT(read.relations[0].questions, IsEmpty());
+  EXPECT_EQ(read.relations[1].name, "king");
+  EXPECT_THAT(read.relations[1].questions, ElementsAre("Who is king of {s}, {s}?"));
+  EXPECT_THAT(read.relations[1].statements, IsEmpty());
+  EXPECT_THAT(read.relations[2].questions, IsEmpty());
+  EXPECT_THAT(read.relations[2].statements, ElementsAre("The queen of {s} is {o}."));
+}
+
 TEST(Importers, YagoQuadruples) {
   const RecordingSink read = read_sample("yago11k", "yago11k.txt");
   ASSERT_THAT(read.facts, SizeIs(4));
@@ -250,6 +414,31 @@ TEST(Importers, YagoQuadruples) {
   EXPECT_THAT(read.skips[1], HasSubstr("entity 9 has no name"));
   EXPECT_THAT(read.skips[2], HasSubstr("ends in 1999, before it begins in 2001"));
   EXPECT_THAT(read.skips[3], HasSubstr("yago11k.txt:7: 2 columns"));
+}
+
+TEST(Importers, YagoNamesAreGivenEachByItself) {
+  const testing_support::TemporaryDirectory directory;
+  ImportOptions options;
+  options.path = directory / "quads.txt";
+  write_file(options.path, "<Norra>\t0\t<Vik>\t1990\t1991\n");
+  const auto only_fact = [&] {
+    const RecordingSink read = read_format("yago11k", options);
+    EXPECT_THAT(read.skips, IsEmpty());
+    return read.facts.at(0);
+  };
+  EXPECT_THAT(
+      read_format("yago11k", options).skips,
+      ElementsAre(HasSubstr("quads.txt:1: relation 0 has no name")));
+  options.relations = sample("relation2id.txt"); // and no names of entities anywhere
+  EXPECT_EQ(only_fact().relation, "hasCapital");
+  EXPECT_EQ(only_fact().subject, "Norra");
+  write_file(options.path, "0\t<hasCapital>\t2\t1990\t1991\n");
+  options.relations.clear();
+  options.entities = sample("entity2id.txt");
+  EXPECT_EQ(only_fact().subject, "Zemlya");
+  EXPECT_EQ(only_fact().object, "Torvik");
+  options.relations = directory / "none.txt"; // what is given must be there
+  expect_error(ErrorCode::kNotFound, {"none.txt"}, [&] { read_format("yago11k", options); });
 }
 
 TEST(Importers, CongressTerms) {
@@ -272,10 +461,7 @@ TEST(Importers, CongressTerms) {
 }
 
 TEST(Importers, TableOfFacts) {
-  ImportOptions options;
-  options.path = sample("table.csv");
-  options.mapping = sample("table_mapping.json");
-  const RecordingSink read = read_format("table", options);
+  const RecordingSink read = read_sample("table", "table.csv", "table_mapping.json");
   ASSERT_THAT(read.facts, SizeIs(2));
   EXPECT_EQ(read.facts[0].subject, "Zemlya"); // the byte order mark is no part of the column's name
   EXPECT_EQ(read.facts[0].object, "Tor\"vik, \"old\"");
@@ -292,10 +478,7 @@ TEST(Importers, TableOfFacts) {
 }
 
 TEST(Importers, TableOfEdits) {
-  ImportOptions options;
-  options.path = sample("table.jsonl");
-  options.mapping = sample("edits_mapping.json");
-  const RecordingSink read = read_format("table", options);
+  const RecordingSink read = read_sample("table", "table.jsonl", "edits_mapping.json");
   ASSERT_THAT(read.edits, SizeIs(2));
   EXPECT_EQ(read.edits[0].id, "4");
   EXPECT_EQ(read.edits[0].prompt, "The capital of Zemlya is");
@@ -341,6 +524,52 @@ TEST(Importers, MistakesOfAMappingAreNamed) {
       R"({"holds": "facts", "fields": {"subject": {"text": "a {b"}, "relation": "r", "object": "o"}})",
       ErrorCode::kCorrupt,
       {"bracket"});
+}
+
+// A store shows progress by the byte, and names the place when it refuses a record.
+TEST(Importers, EveryRecordIsAnnouncedWithItsPlace) {
+  const auto places = [](const RecordingSink& read) {
+    std::vector<std::pair<std::string, std::int64_t>> all;
+    for (const RecordPlace& place : read.places) {
+      all.emplace_back(place.where.substr(place.where.rfind('/') + 1), place.byte);
+    }
+    return all;
+  };
+  const auto place = [](const char* where, std::int64_t byte) {
+    return std::pair<std::string, std::int64_t>(where, byte);
+  };
+  EXPECT_THAT(
+      places(read_text("yago11k", "q.txt", "a\tr\tb\t1990\t1991\n\nbad\r\na\tr\tb\t1992\t1993")),
+      ElementsAre(place("q.txt:1", 0), place("q.txt:3", 17), place("q.txt:4", 22)));
+  EXPECT_THAT(
+      places(read_text("fastedit", "f.json", "[17,\n {}]")),
+      ElementsAre(
+          place("f.json:1 (record 0, byte 1)", 1), place("f.json:2 (record 1, byte 6)", 6)));
+  EXPECT_THAT(
+      places(read_sample("table", "table.csv", "table_mapping.json")),
+      ElementsAre(
+          place("table.csv:2", 32),
+          place("table.csv:3", 83),
+          place("table.csv:6", 101),
+          place("table.csv:7", 123),
+          place("table.csv:8", 132)));
+}
+
+// Most sources leave out an end that a successor tells; the Factbook means that there is none.
+TEST(Importers, MissingEndMeansWhatTheSourceMeansByIt) {
+  for (const RecordingSink& read :
+       {read_sample("dyknow", "dyknow.json"),
+        read_sample("yago11k", "yago11k.txt"),
+        read_sample("congress", "congress.yaml"),
+        read_sample("table", "table.csv", "table_mapping.json"),
+        read_sample("facts", "facts.jsonl")}) {
+    ASSERT_THAT(read.facts, testing::Not(IsEmpty()));
+    EXPECT_THAT(read.ends, SizeIs(read.facts.size()));
+    EXPECT_THAT(read.ends, testing::Each(MissingEnd::kNotStated));
+  }
+  const RecordingSink bundled = read_format("factbook", {});
+  EXPECT_THAT(bundled.ends, SizeIs(bundled.facts.size()));
+  EXPECT_THAT(bundled.ends, testing::Each(MissingEnd::kOpen));
 }
 
 TEST(Importers, UnknownFormatNamesTheNearest) {
