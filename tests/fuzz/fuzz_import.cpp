@@ -1,4 +1,5 @@
-// A libFuzzer target for every import format: ERRATA_FUZZ_FORMAT names it (tests/fuzz/run.sh).
+// A libFuzzer target for every import format: ERRATA_FUZZ_FORMAT names it (tests/fuzz/run.sh), and
+// ERRATA_FUZZ_INPUT says what the bytes are when the format reads several kinds of file.
 // Whatever bytes a file holds, a reader hands on records, reasons or an errata::Error of one line.
 
 #include "core/base/error.h"
@@ -8,8 +9,10 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <sys/mman.h>
+#include <system_error>
 #include <unistd.h>
 
 namespace {
@@ -55,6 +58,34 @@ class CountingSink : public ImportSink {
   std::size_t size_ = 0;
 };
 
+/// A file in memory that holds one input after the other, under a name of one's choice: the ending
+/// decides how a table is read.
+class Input {
+ public:
+  explicit Input(const std::string& name)
+      : file_(::memfd_create("input", 0)),
+        path_(std::filesystem::temp_directory_path() / (std::to_string(::getpid()) + "-" + name)) {
+    std::filesystem::create_symlink("/proc/self/fd/" + std::to_string(file_), path_);
+  }
+  ~Input() {
+    std::error_code ignored;
+    std::filesystem::remove(path_, ignored);
+  }
+
+  const std::filesystem::path& hold(const std::uint8_t* data, std::size_t size) const {
+    if (::ftruncate(file_, 0) != 0 ||
+        ::pwrite(file_, data, size, 0) != static_cast<ssize_t>(size)) {
+      std::perror("input");
+      std::abort();
+    }
+    return path_;
+  }
+
+ private:
+  int file_;
+  std::filesystem::path path_;
+};
+
 const char* variable(const char* name, const char* otherwise) {
   const char* value = std::getenv(name);
   return value == nullptr ? otherwise : value;
@@ -65,20 +96,16 @@ const char* variable(const char* name, const char* otherwise) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   static const ImportFormat& format = import_format(variable("ERRATA_FUZZ_FORMAT", "mquake"));
   static const std::string samples = variable("ERRATA_FUZZ_SAMPLES", "tests/datasets/samples");
-  static const std::string extension = variable("ERRATA_FUZZ_EXTENSION", "");
-  const int file = ::memfd_create("input", 0);
-  if (file < 0 || ::write(file, data, size) != static_cast<ssize_t>(size)) {
-    std::perror("memfd");
-    std::abort();
-  }
+  static const std::string kind = variable("ERRATA_FUZZ_INPUT", "");
+  static const Input input(kind == "rows" ? "input.jsonl" : "input");
   ImportOptions options;
-  options.path = "/proc/self/fd/" + std::to_string(file);
-  options.mapping = samples + "/table_mapping.json";
+  options.path = input.hold(data, size);
+  options.mapping = samples + (kind == "rows" ? "/edits_mapping.json" : "/table_mapping.json");
   if (format.name == "yago11k") {
     options.entities = samples + "/entity2id.txt";
     options.relations = samples + "/relation2id.txt";
   }
-  if (extension == "mapping") { // the bytes are the mapping, the table is the sample
+  if (kind == "mapping") { // the bytes are the mapping, the table is the sample
     options.mapping = options.path;
     options.path = samples + "/table.csv";
   }
@@ -92,6 +119,5 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       std::abort();
     }
   }
-  ::close(file);
   return 0;
 }

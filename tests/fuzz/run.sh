@@ -8,22 +8,24 @@ program=$1
 seconds=$2
 root=$(cd "$(dirname "$0")/../.." && pwd)
 samples=$root/tests/datasets/samples
-corpus=${3:-$(mktemp -d)}
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT
+corpus=${3:-$scratch/corpus}
 targets=(mquake:mquake.json counterfact:counterfact.json zsre:zsre.json knowedit:knowedit.json
   rippleedits:rippleedits.json wikibigedit:wikibigedit.json locft:locft.json easyedit:easyedit.json
   fastedit:fastedit.json dyknow:dyknow.json yago11k:yago11k.txt congress:congress.yaml
-  table:table.csv table/mapping:table_mapping.json facts:facts.jsonl relations:relations.json
+  table:table.csv table/rows:table.jsonl table/mapping:table_mapping.json facts:facts.jsonl relations:relations.json
   multihop:multihop.jsonl edits:edits.jsonl)
 each=$(((seconds + ${#targets[@]} - 1) / ${#targets[@]}))
-export ERRATA_FUZZ_SAMPLES=$samples
+export ERRATA_FUZZ_SAMPLES=$samples TMPDIR=$scratch
 runs=0
 for target in "${targets[@]}"; do
   name=${target%%:*}
   seeds=$corpus/${name/\//-}
   mkdir -p "$seeds"
   cp "$samples/${target#*:}" "$seeds/sample"
-  export ERRATA_FUZZ_FORMAT=${name%/*} ERRATA_FUZZ_EXTENSION=
-  if [ "$name" != "${name%/*}" ]; then ERRATA_FUZZ_EXTENSION=${name#*/}; fi
+  export ERRATA_FUZZ_FORMAT=${name%/*} ERRATA_FUZZ_INPUT=
+  if [ "$name" != "${name%/*}" ]; then ERRATA_FUZZ_INPUT=${name#*/}; fi
   log=$("$program" -max_total_time="$each" -max_len=65536 -timeout=10 -rss_limit_mb=2048 \
     -dict="$root/tests/fuzz/tokens.dict" -print_final_stats=1 -verbosity=1 "$seeds" 2>&1) || {
     printf '%s\n' "$log" | tail -40
