@@ -60,6 +60,22 @@ struct Row {
   bool live = true;
 };
 
+/// Whatever ends the generation, adapters are for all rows again afterwards.
+class RoutingScope {
+ public:
+  explicit RoutingScope(const Routing& routing) : routing_(routing) {}
+  ~RoutingScope() {
+    if (routing_.select) {
+      routing_.select({});
+    }
+  }
+  RoutingScope(const RoutingScope&) = delete;
+  RoutingScope& operator=(const RoutingScope&) = delete;
+
+ private:
+  const Routing& routing_;
+};
+
 class Generator {
  public:
   Generator(
@@ -349,11 +365,8 @@ std::vector<Generation> generate(
     const ProgressCallback& progress) {
   const torch::NoGradGuard no_grad;
   check_options(options, prompts);
-  std::vector<Generation> results = Generator(model, prompts, options, progress).run();
-  if (options.routing.select) {
-    options.routing.select({});
-  }
-  return results;
+  const RoutingScope scope(options.routing);
+  return Generator(model, prompts, options, progress).run();
 }
 
 } // namespace errata

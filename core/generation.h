@@ -20,7 +20,7 @@ std::string_view to_string(Finish finish) noexcept;
 struct Routing {
   std::vector<std::int64_t> routes; ///< of each prompt; empty: all alike
   /// Called before each pass with the route of each row that the model is about to see; with an
-  /// empty list afterwards.
+  /// empty list at the end, also when an error ends it, and must not throw then.
   std::function<void(const std::vector<std::int64_t>& routes_of_rows)> select;
 };
 

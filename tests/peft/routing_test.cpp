@@ -1,5 +1,6 @@
 // Different adapters for different sequences of one batch.
 
+#include "core/base/error.h"
 #include "core/generation.h"
 #include "peft/adapter.h"
 #include "tests/peft/shake.h"
@@ -72,6 +73,27 @@ TEST_F(RoutingTest, EachSequenceIsThatOfItsAdapterAlone) {
   EXPECT_EQ(continued(some), alone[0]);
 }
 
+TEST_F(RoutingTest, AfterAnErrorEachAdapterIsForAllRowsAgain) {
+  AdapterConfig lora;
+  lora.r = 3;
+  lora.target_modules = {"q_proj", "up_proj"};
+  const auto adapter = random_adapter(lora);
+  const torch::Tensor adapted = testing_support::log_probabilities(model_);
+  GenerationOptions options;
+  options.max_new_tokens = 8;
+  options.routing = route_adapters({adapter.get()}, {-1, 0});
+  options.should_stop = [](const Tokens& generated) -> bool {
+    ERRATA_CHECK(generated.size() < 2, ErrorCode::kIo, "the listener is gone");
+    return false;
+  };
+  expect_error(ErrorCode::kIo, {"the listener is gone"}, [&] {
+    generate(model_, {{2, 7, 9}, {2, 40, 3}}, options);
+  });
+  EXPECT_TRUE(torch::equal(testing_support::log_probabilities(model_), adapted));
+  adapter->set_enabled(false);
+  EXPECT_FALSE(torch::equal(testing_support::log_probabilities(model_), adapted));
+}
+
 TEST_F(RoutingTest, WhatCannotBeIsNamed) {
   AdapterConfig prompt;
   prompt.peft_type = "PROMPT_TUNING";
@@ -80,8 +102,13 @@ TEST_F(RoutingTest, WhatCannotBeIsNamed) {
     continued({{2, 7}, {2, 8}}, route_adapters({soft.get()}, {0, -1}));
   });
   soft->set_enabled(false);
-  expect_error(ErrorCode::kInvalidArgument, {"route"}, [&] {
-    continued({{2, 7}, {2, 8}}, route_adapters({}, {0}));
+  expect_error(
+      ErrorCode::kInvalidArgument, {"route 0 of 0 adapters"}, [&] { route_adapters({}, {0}); });
+  expect_error(ErrorCode::kInvalidArgument, {"route 1 of 1 adapters"}, [&] {
+    route_adapters({soft.get()}, {0, -1, 1});
+  });
+  expect_error(ErrorCode::kInvalidArgument, {"each prompt needs a route"}, [&] {
+    continued({{2, 7}, {2, 8}}, route_adapters({}, {-1}));
   });
 }
 
