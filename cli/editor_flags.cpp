@@ -230,6 +230,9 @@ editing::EditorOptions resolve(
   put(flags.grad_clip, options.grad_clip);
   put(flags.early_stop, options.early_stop);
   put(flags.anchor, options.anchor);
+  if (!editing::null_space_acts(options)) { // as with --init pissa
+    options.null_space = 0;
+  }
   put(flags.null_space, options.null_space);
   put(flags.kl, options.kl);
   if (flags.optimizer) {

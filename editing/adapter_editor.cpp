@@ -9,6 +9,7 @@
 #include "peft/adapter_types.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -17,10 +18,17 @@
 namespace errata::editing {
 namespace {
 
-constexpr std::string_view kA = ".lora_A.weight";
+// LoRA's A, and AdaLoRA's.
+constexpr std::array<std::string_view, 2> kA = {".lora_A.weight", ".lora_A"};
 
-bool is_a(const std::string& name) {
-  return name.size() > kA.size() && name.ends_with(kA);
+// The module whose A this is; empty for other tensors.
+std::string module_of_a(const std::string& name) {
+  for (const std::string_view ending : kA) {
+    if (name.ends_with(ending)) {
+      return name.substr(0, name.size() - ending.size());
+    }
+  }
+  return {};
 }
 
 // The projections of modules by the names of their A.
@@ -29,8 +37,7 @@ std::map<std::string, torch::Tensor> by_a(
     const std::map<std::string, torch::Tensor>& projections) {
   std::map<std::string, torch::Tensor> by_name;
   for (const auto& [name, parameter] : parameters) {
-    const auto found =
-        is_a(name) ? projections.find(name.substr(0, name.size() - kA.size())) : projections.end();
+    const auto found = projections.find(module_of_a(name));
     if (found != projections.end()) {
       by_name.emplace(name, found->second);
     }
@@ -38,21 +45,26 @@ std::map<std::string, torch::Tensor> by_a(
   return by_name;
 }
 
-// Projects each A into the soft null space of its inputs and gives it the standard deviation
-// 1/sqrt(in) that the learning rate is tuned for.
+// Projects each A into the soft null space of its inputs and gives it the standard deviation that
+// the learning rate is tuned for: 1/sqrt(in) for a LoRA, for AdaLoRA what it has.
 void prepare_a(
     const std::vector<NamedTensor>& parameters,
-    const std::map<std::string, torch::Tensor>& projections) {
+    const std::map<std::string, torch::Tensor>& projections,
+    bool keep_deviation) {
   const torch::NoGradGuard no_grad;
   for (const auto& [name, parameter] : parameters) {
-    if (!is_a(name)) {
+    const auto found = projections.find(name);
+    const bool projected = found != projections.end();
+    if (module_of_a(name).empty() || (keep_deviation && !projected)) {
       continue;
     }
     torch::Tensor a = parameter.detach();
-    if (const auto found = projections.find(name); found != projections.end()) {
+    const double deviation =
+        keep_deviation ? a.std().item<double>() : 1.0 / std::sqrt(static_cast<double>(a.size(1)));
+    if (projected) {
       a.copy_(torch::mm(a, found->second));
     }
-    a.mul_(1.0 / std::sqrt(static_cast<double>(a.size(1))) / a.std());
+    a.mul_(deviation / a.std());
   }
 }
 
@@ -106,10 +118,11 @@ void start_from_inputs(
     const std::map<std::string, torch::Tensor>& moments) {
   const torch::NoGradGuard no_grad;
   for (const auto& [name, parameter] : parameters) {
-    if (!is_a(name)) {
+    const std::string module = module_of_a(name);
+    if (module.empty()) {
       continue;
     }
-    const torch::Tensor moment = moments.at(name.substr(0, name.size() - kA.size()));
+    const torch::Tensor moment = moments.at(module);
     const auto [values, vectors] = torch::linalg_eigh(moment, "L"); // ascending
     const std::int64_t in = vectors.size(1);
     const std::int64_t rank = parameter.size(0);
@@ -120,24 +133,6 @@ void start_from_inputs(
 }
 
 } // namespace
-
-std::string peft_type_of(const std::string& method) {
-  static const std::map<std::string, std::string> types{
-      {"lora", "LORA"},
-      {"dora", "LORA"},
-      {"adalora", "ADALORA"},
-      {"vera", "VERA"},
-      {"ia3", "IA3"},
-      {"prompt", "PROMPT_TUNING"},
-      {"p-tuning", "P_TUNING"},
-      {"prefix", "PREFIX_TUNING"},
-      {"llama-adapter", "ADAPTION_PROMPT"},
-      {"houlsby", "BOTTLENECK"},
-      {"pfeiffer", "BOTTLENECK"},
-      {"parallel", "BOTTLENECK"}};
-  const auto found = types.find(method);
-  return found == types.end() ? std::string() : found->second;
-}
 
 std::vector<std::string> AdapterEditor::modules(
     const Decoder& model, const EditorOptions& options) const {
@@ -170,7 +165,7 @@ EditResult AdapterEditor::edit(
   result.report.modules = modules(model, options);
   const auto projections = null_projections(model, result.report.modules, input, options);
   std::map<std::string, torch::Tensor> moments;
-  if (options.init == "eva") {
+  if (options.init == "eva" && input.start.empty()) {
     moments = rehearsal_moments(model, result.report.modules, input, options);
   }
   EditSession session(model);
@@ -183,7 +178,7 @@ EditResult AdapterEditor::edit(
   } else if (options.init == "eva") {
     start_from_inputs(parameters, moments);
   } else if (options.init == "default") {
-    prepare_a(parameters, projections_of_a);
+    prepare_a(parameters, projections_of_a, /*keep_deviation=*/options.method == "adalora");
   }
   std::optional<peft::AdaLoraConfig> schedule;
   {

@@ -6,10 +6,9 @@
 
 namespace errata::editing {
 
-/// Trains an adapter on the edits: `lora`, `dora`, `adalora`, `vera`, `ia3`, `prompt`, `p-tuning`,
-/// `prefix`, `llama-adapter`, `houlsby`, `pfeiffer`, `parallel`. The A of a
-/// LoRA starts with standard deviation 1/sqrt(in), and inside the soft null space when that term is
-/// on; B at zero.
+/// Trains an adapter on the edits: every method with a `peft_type`. The A of a LoRA starts with
+/// standard deviation 1/sqrt(in), B at zero; with the null-space term A, also AdaLoRA's, starts
+/// inside it.
 class AdapterEditor final : public Editor {
  public:
   std::vector<std::string> modules(
@@ -22,8 +21,5 @@ class AdapterEditor final : public Editor {
       const EditorOptions& options,
       const ProgressCallback& progress = {}) const override;
 };
-
-/// PEFT's peft_type of an adapter method; empty for a method that is none.
-std::string peft_type_of(const std::string& method);
 
 } // namespace errata::editing

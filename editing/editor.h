@@ -62,12 +62,15 @@ class Editor {
 struct EditorInfo {
   std::string name;
   std::string description; ///< one line, for help texts
+  std::string peft_type;   ///< of the adapter that is trained; empty: weights are
+  /// Makes the defaults of `EditorOptions`, which are LoRA's, the method's own.
+  void (*use_recipe)(EditorOptions& options);
 };
 
 /// Every editor there is.
 const std::vector<EditorInfo>& editors();
 /// Throws `kInvalidArgument` that lists the known names unless `method` is one.
-void require_editor(const std::string& method);
+const EditorInfo& find_editor(const std::string& method);
 std::unique_ptr<Editor> make_editor(const std::string& method);
 
 } // namespace errata::editing

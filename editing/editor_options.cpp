@@ -54,69 +54,22 @@ void check_init(const EditorOptions& options) {
       " is none");
 }
 
-void use_ft(EditorOptions& options) {
-  options.lr = 1.5e-3;
-  options.anchor = 0.004;
-  options.null_space = 0;
-  options.steps = 900;
-}
-
-// Their few numbers need large steps; what has no A cannot be kept out of frequent inputs.
-void use_vectors(EditorOptions& options) {
-  options.optimizer = OptimizerKind::kAdamW;
-  options.lr = 2e-2;
-  options.anchor = 0;
-  options.null_space = 0;
-}
-
-// 2509.22072: the value of this method is its loop, so nothing is added to it.
-void use_locft(EditorOptions& options) {
-  options.target_modules = {"down_proj"};
-  options.steps = 0;
-  options.epochs = 25;
-  options.batch_size = 100;
-  options.optimizer = OptimizerKind::kAdamW;
-  options.lr = 5e-4;
-  options.warmup = 0;
-  options.schedule = Schedule::kConstant;
-  options.grad_clip = 0;
-  options.anchor = 0;
-  options.null_space = 0;
-  options.early_stop = 1e-2;
-  options.loss_mean = LossMean::kExamples;
-}
-
 } // namespace
 
 EditorOptions default_options(const std::string& method) {
-  require_editor(method);
   EditorOptions options;
   options.method = method;
-  if (method == "ft") {
-    use_ft(options);
-  } else if (method == "ft-locft") {
-    use_locft(options);
-  } else if (method == "adalora") {
-    options.optimizer = OptimizerKind::kAdamW;
-    options.lr = 2e-3;
-    options.null_space = 0;
-  } else if (method == "vera") {
-    use_vectors(options);
-    options.rank = 256;
-  } else if (method == "ia3") {
-    use_vectors(options);
-  } else if (method == "houlsby" || method == "pfeiffer" || method == "parallel") {
-    use_vectors(options);
-    options.lr = 2e-3;
-  } else if (method != "lora" && method != "dora") { // prompts and prefixes
-    use_vectors(options);
-    options.lr = 1e-2;
-  }
+  find_editor(method).use_recipe(options);
   return options;
 }
 
+bool null_space_acts(const EditorOptions& options) {
+  const std::string& type = find_editor(options.method).peft_type;
+  return (type.empty() || type == "LORA" || type == "ADALORA") && options.init == "default";
+}
+
 void validate(const EditorOptions& options) {
-  require_editor(options.method);
+  find_editor(options.method);
   check_count("--rank", options.rank, 1, 65536);
   check_range("--alpha", options.alpha, 0, 1e6);
   check_range("--dropout", options.dropout, 0, 0.99);
@@ -145,6 +98,14 @@ void validate(const EditorOptions& options) {
   check_range("--early-stop", options.early_stop, 0, 1e9);
   check_range("--anchor", options.anchor, 0, 1);
   check_range("--null-space", options.null_space, 0, 1e6);
+  ERRATA_CHECK(
+      options.null_space == 0 || null_space_acts(options),
+      ErrorCode::kInvalidArgument,
+      "--null-space keeps a trained A, or weight, out of frequent inputs from its start; --method ",
+      options.method,
+      options.init == "default" ? " has none"
+                                : concat(" with --init ", options.init, " starts in them"),
+      "; leave --null-space out");
   check_range("--kl", options.kl, 0, 1e6);
 }
 

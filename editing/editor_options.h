@@ -50,7 +50,7 @@ struct EditorOptions {
 
   // Locality terms.
   double anchor = 0.003;    ///< share of the way back to the base at each step
-  double null_space = 0.03; ///< softness of the projection; 0: off
+  double null_space = 0.03; ///< softness of the projection; 0: off, or see `null_space_acts`
   double kl = 0;            ///< weight of KL to the base on rehearsal
 
   // Not part of what is learnt.
@@ -61,6 +61,11 @@ struct EditorOptions {
 
 /// The recipe of `method`; an unknown one is `kInvalidArgument` and lists the known ones.
 EditorOptions default_options(const std::string& method);
+
+/// True where the projection away from frequent inputs can do what it promises: in an A that starts
+/// at random (`lora`, `dora`, `adalora`, with the default `init`) and in the weights themselves.
+/// Elsewhere `null_space` must be 0.
+bool null_space_acts(const EditorOptions& options);
 
 /// Throws `kInvalidArgument` that names the option out of range as the command line calls it.
 void validate(const EditorOptions& options);

@@ -5,33 +5,113 @@
 #include "editing/fine_tune_editor.h"
 
 namespace errata::editing {
+namespace {
+
+// The defaults of `EditorOptions` are LoRA's.
+void use_lora(EditorOptions& /*options*/) {}
+
+void use_adalora(EditorOptions& options) {
+  options.optimizer = OptimizerKind::kAdamW;
+  options.lr = 2e-3;
+  options.null_space = 0;
+}
+
+void use_ft(EditorOptions& options) {
+  options.lr = 1.5e-3;
+  options.anchor = 0.004;
+  options.null_space = 0;
+  options.steps = 900;
+}
+
+// Few numbers need large steps; what has no A cannot be kept out of frequent inputs.
+void use_vectors(EditorOptions& options) {
+  options.optimizer = OptimizerKind::kAdamW;
+  options.lr = 2e-2;
+  options.anchor = 0;
+  options.null_space = 0;
+}
+
+// 2509.22072: the value of this method is its loop, so nothing is added to it.
+void use_locft(EditorOptions& options) {
+  options.target_modules = {"down_proj"};
+  options.steps = 0;
+  options.epochs = 25;
+  options.batch_size = 100;
+  options.optimizer = OptimizerKind::kAdamW;
+  options.lr = 5e-4;
+  options.warmup = 0;
+  options.schedule = Schedule::kConstant;
+  options.grad_clip = 0;
+  options.anchor = 0;
+  options.null_space = 0;
+  options.early_stop = 1e-2;
+  options.loss_mean = LossMean::kExamples;
+}
+
+void use_vera(EditorOptions& options) {
+  use_vectors(options);
+  options.rank = 256;
+}
+
+void use_prompt(EditorOptions& options) {
+  use_vectors(options);
+  options.lr = 1e-2;
+}
+
+void use_bottleneck(EditorOptions& options) {
+  use_vectors(options);
+  options.lr = 2e-3;
+}
+
+} // namespace
 
 const std::vector<EditorInfo>& editors() {
   static const std::vector<EditorInfo> all{
-      {"lora", "low-rank adapter (LoRA, rsLoRA) on the selected linear layers"},
-      {"dora", "LoRA with the size of each output row trained apart (DoRA, 2402.09353)"},
-      {"adalora", "low-rank adapter whose ranks go where they matter (AdaLoRA, 2303.10512)"},
-      {"vera", "vectors around one random pair of matrices (VeRA, 2310.11454)"},
-      {"ia3", "gains of keys, values and inner activations (IA3, 2205.05638)"},
-      {"prompt", "vectors in front of every text (prompt tuning, 2104.08691)"},
-      {"p-tuning", "the same, trained through a perceptron (P-tuning, 2103.10385)"},
-      {"prefix", "keys and values in front in every layer (prefix tuning, 2101.00190)"},
-      {"llama-adapter", "a gated prompt in the attention of every layer (2303.16199)"},
-      {"houlsby", "bottlenecks after attention and MLP (1902.00751)"},
-      {"pfeiffer", "bottlenecks after the MLP (2005.00247)"},
-      {"parallel", "bottlenecks beside the MLP (2110.04366)"},
-      {"ft", "fine-tuning of the selected weights; the difference becomes the adapter"},
-      {"ft-locft", "breadth-first fine-tuning of one late down_proj (LocFT-BF, 2509.22072)"},
+      {"lora", "low-rank adapter (LoRA, rsLoRA) on the selected linear layers", "LORA", use_lora},
+      {"dora",
+       "LoRA with the size of each output row trained apart (DoRA, 2402.09353)",
+       "LORA",
+       use_lora},
+      {"adalora",
+       "low-rank adapter whose ranks go where they matter (AdaLoRA, 2303.10512)",
+       "ADALORA",
+       use_adalora},
+      {"vera", "vectors around one random pair of matrices (VeRA, 2310.11454)", "VERA", use_vera},
+      {"ia3", "gains of keys, values and inner activations (IA3, 2205.05638)", "IA3", use_vectors},
+      {"prompt",
+       "vectors in front of every text (prompt tuning, 2104.08691)",
+       "PROMPT_TUNING",
+       use_prompt},
+      {"p-tuning",
+       "the same, trained through a perceptron (P-tuning, 2103.10385)",
+       "P_TUNING",
+       use_prompt},
+      {"prefix",
+       "keys and values in front in every layer (prefix tuning, 2101.00190)",
+       "PREFIX_TUNING",
+       use_prompt},
+      {"llama-adapter",
+       "a gated prompt in the attention of every layer (2303.16199)",
+       "ADAPTION_PROMPT",
+       use_prompt},
+      {"houlsby", "bottlenecks after attention and MLP (1902.00751)", "BOTTLENECK", use_bottleneck},
+      {"pfeiffer", "bottlenecks after the MLP (2005.00247)", "BOTTLENECK", use_bottleneck},
+      {"parallel", "bottlenecks beside the MLP (2110.04366)", "BOTTLENECK", use_bottleneck},
+      {"ft", "fine-tuning of the selected weights; the difference becomes the adapter", "", use_ft},
+      {"ft-locft",
+       "breadth-first fine-tuning of one late down_proj (LocFT-BF, 2509.22072)",
+       "",
+       use_locft},
   };
   return all;
 }
 
-void require_editor(const std::string& method) {
+const EditorInfo& find_editor(const std::string& method) {
   std::vector<std::string> names;
   std::string list;
   for (const EditorInfo& info : editors()) {
     if (info.name == method) {
-      return;
+      return info;
     }
     names.push_back(info.name);
     list += (list.empty() ? "" : ", ") + info.name;
@@ -48,11 +128,10 @@ void require_editor(const std::string& method) {
 }
 
 std::unique_ptr<Editor> make_editor(const std::string& method) {
-  require_editor(method);
-  if (!peft_type_of(method).empty()) {
-    return std::make_unique<AdapterEditor>();
+  if (find_editor(method).peft_type.empty()) {
+    return std::make_unique<FineTuneEditor>();
   }
-  return std::make_unique<FineTuneEditor>();
+  return std::make_unique<AdapterEditor>();
 }
 
 } // namespace errata::editing

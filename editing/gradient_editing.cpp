@@ -1,7 +1,6 @@
 #include "editing/gradient_editing.h"
 
 #include "core/base/error.h"
-#include "editing/adapter_editor.h"
 #include "editing/anchor.h"
 #include "editing/example.h"
 #include "editing/null_space.h"
@@ -39,10 +38,6 @@ std::vector<std::int64_t> late_layer(const Decoder& model) {
   return {std::min(count - 1, late)};
 }
 
-} // namespace
-
-namespace {
-
 // Modules are not what every method chooses from.
 void check_selection(const EditorOptions& options, const peft::AdapterType& type) {
   ERRATA_CHECK(
@@ -63,7 +58,7 @@ void check_selection(const EditorOptions& options, const peft::AdapterType& type
 
 peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& options) {
   peft::AdapterConfig config;
-  const std::string peft_type = peft_type_of(options.method);
+  const std::string& peft_type = find_editor(options.method).peft_type;
   config.peft_type = peft_type.empty() ? "LORA" : peft_type; // others only select modules
   check_selection(options, peft::adapter_type(config));
   config.r = options.rank;

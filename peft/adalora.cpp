@@ -116,6 +116,7 @@ std::unique_ptr<Adapter> attach_adalora(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& modules,
+    Start start,
     std::uint64_t seed) {
   constexpr double kDeviation = 0.02;
   torch::Generator generator = at::detail::createCPUGenerator(seed);
@@ -124,14 +125,17 @@ std::unique_ptr<Adapter> attach_adalora(
     const auto leaf = [&](torch::Tensor value) {
       return value.to(linear->weight.device()).requires_grad_(true);
     };
-    const torch::Tensor a =
-        torch::empty({rank, linear->weight.size(1)}).normal_(0, kDeviation, generator);
-    const torch::Tensor b =
-        torch::empty({linear->weight.size(0), rank}).normal_(0, kDeviation, generator);
+    const auto factor = [&](std::int64_t rows, std::int64_t columns) {
+      return start == Start::kFromFile
+                 ? torch::empty({rows, columns}, linear->weight.device())
+                 : torch::empty({rows, columns}).normal_(0, kDeviation, generator);
+    };
+    const torch::Tensor a = factor(rank, linear->weight.size(1));
+    const torch::Tensor b = factor(linear->weight.size(0), rank);
     return std::make_shared<AdaLoraAttachment>(
         leaf(a),
         leaf(b),
-        leaf(torch::zeros({rank, 1})),
+        leaf(torch::zeros({rank, 1}, linear->weight.device())),
         adalora_scale(config),
         config.lora_dropout);
   });
@@ -207,7 +211,7 @@ std::unique_ptr<Adapter> drop_pruned(
     }
   }
   adapter.reset();
-  auto pruned = attach_adalora(model, std::move(config), modules, /*seed=*/0);
+  auto pruned = attach_adalora(model, std::move(config), modules, Start::kFromFile, /*seed=*/0);
   for (auto& [name, tensor] : pruned->named_parameters()) {
     const torch::Tensor& indices = left[name.substr(0, name.rfind('.'))];
     tensor.detach().copy_(values[name].index_select(name.ends_with("lora_B") ? 1 : 0, indices));

@@ -73,7 +73,6 @@ struct BottleneckConfig {
   std::string non_linearity = "relu"; ///< relu, swish or gelu
   double reduction_factor = 16;       ///< hidden size over bottleneck
   double scaling = 1;
-  bool random_up = false; ///< start as published, N(0, 0.02^2); else as an identity
 };
 
 /// adapter_config.json, in PEFT's terms (docs/formats/adapter.md). `peft_type` is PEFT's own, or
@@ -105,8 +104,6 @@ struct AdapterConfig {
   bool use_rslora = false;
   bool use_dora = false;
   LoraInit init = LoraInit::kDefault;
-  /// kPissa: power iterations of a randomised decomposition; 0: the exact one.
-  std::int64_t pissa_niter = 0;
   /// Rank and alpha of the modules whose path ends in a match of the key; the first key that does
   /// counts, so the order of the file is kept.
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
@@ -116,8 +113,9 @@ struct AdapterConfig {
   VeraConfig vera;       // VERA
 
   // IA3
-  /// The targets whose input is scaled; the others' output is. Matched as the targets are.
-  std::vector<std::string> feedforward_modules;
+  /// The targets whose input is scaled; the others' output is. Matched as the targets are. Without
+  /// list and expression: the family's default.
+  std::optional<std::vector<std::string>> feedforward_modules;
   std::optional<std::string> feedforward_regex;
 
   PromptConfig prompt;         // PROMPT_TUNING, P_TUNING, PREFIX_TUNING
@@ -186,11 +184,12 @@ class Adapter {
   virtual std::int64_t first_layer() const = 0;
 };
 
-/// Attaches a fresh adapter of the type that `config` names; the model's outputs do not change yet,
-/// but for AdaLoRA's and IA3's rounding. Random values come from a generator seeded with `seed`, on
-/// the CPU, so that the start is the same on every device. Dropout acts on the adapter's input
-/// while gradients are on and the parameters are trained. Types whose changes do not add up (DoRA,
-/// IA3) must be alone on a module (`kUnsupported`).
+/// Attaches a fresh adapter of the type that `config` names. Prompts and prefixes (PROMPT_TUNING,
+/// P_TUNING, PREFIX_TUNING) change the outputs at once; with the other types these stay what they
+/// were, up to rounding where the start is computed (DoRA, PiSSA, OLoRA). Random values come from a
+/// generator seeded with `seed`, on the CPU, so that the start is the same on every device. Dropout
+/// acts on the adapter's input while gradients are on and the parameters are trained. Types whose
+/// changes do not add up (DoRA, IA3) must be alone on a module (`kUnsupported`).
 std::unique_ptr<Adapter> attach_adapter(
     Decoder& model, const AdapterConfig& config, std::uint64_t seed);
 
@@ -206,11 +205,12 @@ std::unique_ptr<Adapter> attach_truncated_delta(
     std::int64_t r);
 
 /// Lets adapters of one model differ from sequence to sequence of a batch (`Routing`): route k is
-/// `adapters[k]` alone, a negative one the base. All adapters must stay enabled, and be on linear
-/// layers (`kUnsupported`).
+/// `adapters[k]` alone, a negative one the base; one without an adapter is `kInvalidArgument`. All
+/// adapters must stay enabled, and be on linear layers (`kUnsupported`).
 Routing route_adapters(std::vector<Adapter*> adapters, std::vector<std::int64_t> routes);
 
-/// Writes adapter_config.json and adapter_model.safetensors; all but DELTA load in PEFT. `metadata`
+/// Writes adapter_config.json and adapter_model.safetensors; all but DELTA and BOTTLENECK load in
+/// PEFT. `metadata`
 /// goes into the safetensors header (`errata.*` keys). Files appear complete or not at all. The
 /// written adapter is read back and compared; a difference is `kInternal` and leaves nothing
 /// behind.

@@ -127,10 +127,10 @@ AdapterConfig read_common(const ConfigFile& file, const AdapterType& type) {
   return config;
 }
 
-std::string known_types() {
-  std::string known;
+std::string known_types(bool own) {
+  std::string known = own ? "DELTA" : "";
   for (const AdapterType* type : adapter_types()) {
-    if (!type->own) {
+    if (type->own == own) {
       known += concat(known.empty() ? "" : ", ", type->peft_type);
     }
   }
@@ -194,7 +194,9 @@ AdapterConfig read_own(const ConfigFile& file) {
       file.fields.where(),
       ": errata_type '",
       name,
-      "' is not known; expected DELTA or BOTTLENECK (a newer errata may read it)");
+      "' is not known; expected ",
+      known_types(/*own=*/true),
+      " (a newer errata may read it)");
   check_format(file.fields, name);
   if (name == "DELTA") {
     return read_delta(file.fields);
@@ -216,7 +218,7 @@ void reject_foreign(const JsonFields& fields) {
       !fields.has("architecture") && !fields.has("mh_adapter") && !fields.has("config"),
       ErrorCode::kUnsupported,
       fields.where(),
-      ": an adapter-hub bottleneck adapter; errata reads PEFT's adapters and its own DELTA");
+      ": an adapter-hub bottleneck adapter; errata reads PEFT's adapters and its own");
   ERRATA_FAIL(
       ErrorCode::kCorrupt,
       fields.where(),
@@ -241,7 +243,7 @@ AdapterConfig read_adapter_config(const std::filesystem::path& path) {
         ": peft_type '",
         name,
         "' is not supported; expected ",
-        known_types());
+        known_types(/*own=*/false));
     check_meaning(fields, *type);
     return read_common({fields, ordered}, *type);
   }

@@ -15,12 +15,12 @@ inline constexpr const char* kPeftPrefix = "base_model.model.";
 /// `format` in the config of errata's own kinds.
 inline constexpr std::int64_t kOwnFormat = 1;
 
-/// Reads adapter_config.json. A file that is neither PEFT's LORA nor errata's DELTA, and a key that
+/// Reads adapter_config.json. A type of PEFT's or errata's own that is not known, and a key that
 /// would change the meaning, are `kUnsupported` and named; keys that only inform, and unknown ones
 /// that are null, false or empty, pass.
 AdapterConfig read_adapter_config(const std::filesystem::path& path);
 
-/// adapter_config.json's content. LORA: PEFT's keys, few and old, so that old readers load it.
+/// adapter_config.json's content. PEFT's types: its keys, few and old, so that old readers load it.
 std::string format_adapter_config(const AdapterConfig& config);
 
 } // namespace errata::peft

@@ -19,10 +19,11 @@ struct AdapterTensors {
   std::string model_prefix;
 };
 
-/// Reads `path` of a PEFT adapter of this `type`, whose names carry PEFT's prefix, or (null) of a
-/// DELTA. What a type shares among modules keeps its name. Whole base matrices that PEFT stores
-/// beside an adapter are left out; adapters on embeddings or the output head are `kUnsupported`;
-/// names outside the decoder's layers, mixed prefixes and values that are not finite `kCorrupt`.
+/// Reads `path` of an adapter of this `type`, or (null) of a DELTA. Names carry PEFT's prefix when
+/// the type is PEFT's, none when it is errata's own. What a type shares among modules keeps its
+/// name. Whole base matrices that PEFT stores beside an adapter are left out; adapters on
+/// embeddings or the output head are `kUnsupported`; names outside the decoder's layers, mixed
+/// prefixes and values that are not finite `kCorrupt`.
 AdapterTensors read_adapter_tensors(
     const std::filesystem::path& path, const AdapterType* type, const ModuleNames& names);
 

@@ -10,6 +10,8 @@
 #include "peft/prompt_tuning.h"
 #include "peft/vera.h"
 
+#include <algorithm>
+
 namespace errata::peft {
 
 const std::vector<const AdapterType*>& adapter_types() {
@@ -35,9 +37,20 @@ const AdapterType* find_adapter_type(std::string_view peft_type) {
   return nullptr;
 }
 
+bool changes_weights_alone(const Adapter& adapter) {
+  if (!adapter.can_merge()) {
+    return false;
+  }
+  const std::vector<std::string> modules = adapter.modules();
+  return std::none_of(modules.begin(), modules.end(), [&](const std::string& module) {
+    return adapter.bias_delta(module).defined();
+  });
+}
+
 std::string way_out(const Adapter& adapter) {
   if (adapter.can_merge()) {
-    return "use --to merged, or --rank for the nearest LoRA";
+    return changes_weights_alone(adapter) ? "use --to merged, or --rank for the nearest LoRA"
+                                          : "use --to merged";
   }
   return adapter_type(adapter.config()).own ? "errata itself runs it (--adapter)"
                                             : "serve it as an adapter (--to peft)";

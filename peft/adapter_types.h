@@ -17,6 +17,12 @@ struct ConfigFile {
   const OrderedJson& ordered; ///< the same in the order of the file
 };
 
+/// What the values of an adapter are when it has just been attached.
+enum class Start {
+  kFresh,    ///< those that training begins with
+  kFromFile, ///< any: others replace them, so that none are drawn or computed
+};
+
 /// One kind of PEFT adapter: a pair of files of its own and a line in `adapter_types()`.
 struct AdapterType {
   std::string_view peft_type; ///< as PEFT writes it
@@ -38,17 +44,20 @@ struct AdapterType {
   std::vector<std::string_view> keys;
   /// Adds what `read` reads.
   void (*write)(const AdapterConfig& config, OrderedJson& json);
-  /// Attaches with fresh values to `modules`.
+  /// Attaches to `modules`. On a model without memory (the meta device) only shapes are made.
   std::unique_ptr<Adapter> (*attach)(
       Decoder& model,
       AdapterConfig config,
       const std::vector<std::string>& modules,
+      Start start,
       std::uint64_t seed);
 };
 
 const std::vector<const AdapterType*>& adapter_types();
 /// Null when PEFT's `peft_type` is not supported.
 const AdapterType* find_adapter_type(std::string_view peft_type);
+/// True when a change of weights, and of nothing else (a bias, a prompt), is all that it does.
+bool changes_weights_alone(const Adapter& adapter);
 /// Where what this adapter computes can go, for the end of a message.
 std::string way_out(const Adapter& adapter);
 

@@ -103,6 +103,7 @@ std::unique_ptr<Adapter> attach_adaption(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& /*modules*/,
+    Start start,
     std::uint64_t seed) {
   const DecoderConfig& shape = model->config();
   std::vector<std::int64_t> layers;
@@ -126,11 +127,12 @@ std::unique_ptr<Adapter> attach_adaption(
   torch::Generator generator = at::detail::createCPUGenerator(seed);
   auto adapter = std::make_unique<AdaptionAdapter>(model, std::move(config));
   for (std::int64_t i = all - count; i < all; ++i) {
-    torch::Tensor prompt = torch::empty({1, length, shape.hidden_size})
-                               .normal_(0, 1, generator)
-                               .to(model->device())
-                               .requires_grad_(true);
-    adapter->add(layers[static_cast<std::size_t>(i)], std::move(prompt));
+    torch::Tensor prompt =
+        start == Start::kFromFile
+            ? torch::empty({1, length, shape.hidden_size}, model->device())
+            : torch::empty({1, length, shape.hidden_size}).normal_(0, 1, generator);
+    adapter->add(
+        layers[static_cast<std::size_t>(i)], prompt.to(model->device()).requires_grad_(true));
   }
   return adapter;
 }

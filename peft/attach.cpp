@@ -64,13 +64,14 @@ std::unique_ptr<Adapter> attach_adapter(
   const AdapterType& type = adapter_type(config);
   type.check(config);
   if (!type.selects_linears) {
-    return type.attach(model, config, {}, seed);
+    return type.attach(model, config, {}, Start::kFresh, seed);
   }
   AdapterConfig resolved = resolve_targets(model, config);
   const std::vector<std::string> modules = match_targets(model, resolved);
   check_patterns(resolved, modules);
   resolved.fan_in_fan_out = resolved.fan_in_fan_out || !model->transposed_in_files().empty();
-  return type.attach(model, in_terms_of(type, std::move(resolved), modules), modules, seed);
+  return type.attach(
+      model, in_terms_of(type, std::move(resolved), modules), modules, Start::kFresh, seed);
 }
 
 std::unique_ptr<Adapter> attach_delta(Decoder& model, const NamedTensors& deltas) {

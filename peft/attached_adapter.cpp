@@ -89,9 +89,11 @@ void AttachedAdapter::select_rows(const torch::Tensor& rows) {
       !merged_ || !rows.defined(),
       ErrorCode::kInternal,
       "a merged adapter is in all rows; unmerge it first");
+  // A decoder is on one device.
+  const torch::Tensor here =
+      rows.defined() ? rows.to(parts_.front().linear->weight.device()) : torch::Tensor();
   for (Part& part : parts_) {
-    part.attachment->rows =
-        rows.defined() ? rows.to(part.linear->weight.device()) : torch::Tensor();
+    part.attachment->rows = here;
   }
 }
 

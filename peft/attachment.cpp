@@ -27,7 +27,7 @@ torch::Tensor merged_value(
 } // namespace
 
 torch::Tensor Attachment::prepare(const torch::Tensor& x) {
-  if (!active()) {
+  if (!changes_input() || !active()) {
     return x;
   }
   return rows.defined() ? x.index_copy(0, rows, input(x.index_select(0, rows))) : input(x);

@@ -45,6 +45,8 @@ class Attachment : public LinearAttachment {
   torch::Tensor rows;
 
  protected:
+  /// False when `input` gives back what it gets.
+  virtual bool changes_input() const { return false; }
   /// What the linear is to see instead of `x`.
   virtual torch::Tensor input(const torch::Tensor& x) { return x; }
   /// `y` plus the adapter's output for `x`, by the rules of `LinearAttachment::apply`.

@@ -100,31 +100,37 @@ Bottleneck::Weights start_weights(
     const BottleneckConfig& config,
     std::int64_t hidden,
     const torch::Device& device,
+    Start start,
     torch::Generator& generator) {
   constexpr double kPublishedDeviation = 0.02;
   const auto inner = std::max<std::int64_t>(
       1,
       // A factor made as hidden / inner must give inner again.
       static_cast<std::int64_t>(static_cast<double>(hidden) / config.reduction_factor + 1e-6));
-  torch::Tensor down = torch::empty({inner, hidden});
-  if (config.parallel) {
+  const bool drawn = start == Start::kFresh; // on the CPU
+  torch::Tensor down = torch::empty({inner, hidden}, drawn ? torch::Device(torch::kCPU) : device);
+  if (drawn && config.parallel) {
     const double bound = 1.0 / std::sqrt(static_cast<double>(hidden)); // Kaiming with sqrt(5)
     down.uniform_(-bound, bound, generator);
-  } else {
+  } else if (drawn) {
     down.normal_(0, kPublishedDeviation, generator);
   }
-  torch::Tensor up = torch::zeros({hidden, inner});
-  if (config.random_up) {
-    up.normal_(0, kPublishedDeviation, generator);
-  }
-  const auto leaf = [&](torch::Tensor value) { return value.to(device).requires_grad_(true); };
-  return {leaf(down), leaf(torch::zeros({inner})), leaf(up), leaf(torch::zeros({hidden}))};
+  const auto zeros = [&](at::IntArrayRef sizes) {
+    return torch::zeros(sizes, device).requires_grad_(true);
+  };
+  // Unlike the published N(0, 0.02^2), an up of zeros leaves the model as it is at first.
+  return {
+      down.to(device).requires_grad_(true),
+      zeros({inner}),
+      zeros({hidden, inner}),
+      zeros({hidden})};
 }
 
 std::unique_ptr<Adapter> attach_bottleneck(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& /*modules*/,
+    Start start,
     std::uint64_t seed) {
   const DecoderConfig& shape = model->config();
   std::vector<std::int64_t> layers = config.layers_to_transform;
@@ -147,7 +153,9 @@ std::unique_ptr<Adapter> attach_bottleneck(
     for (const SubLayer place : {SubLayer::kAttention, SubLayer::kMlp}) {
       if (place == SubLayer::kAttention ? chosen.after_attention : chosen.after_mlp) {
         adapter->add(
-            layer, place, start_weights(chosen, shape.hidden_size, model->device(), generator));
+            layer,
+            place,
+            start_weights(chosen, shape.hidden_size, model->device(), start, generator));
       }
     }
   }

@@ -139,6 +139,12 @@ void check_combine(const std::vector<const Adapter*>& adapters, const CombineOpt
         ErrorCode::kUnsupported,
         adapter_type(adapter->config()).name,
         " is no change of weights and cannot be combined");
+    ERRATA_CHECK(
+        changes_weights_alone(*adapter),
+        ErrorCode::kUnsupported,
+        adapter_type(adapter->config()).name,
+        " changes biases too, which no LoRA can, and cannot be combined; ",
+        way_out(*adapter));
   }
 }
 

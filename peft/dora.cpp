@@ -4,12 +4,15 @@
 
 namespace errata::peft {
 
-DoraAttachment::DoraAttachment(Linear linear, LowRank factors, double scale, double dropout)
+DoraAttachment::DoraAttachment(
+    Linear linear, LowRank factors, double scale, double dropout, Start start)
     : LinearBoundAttachment(std::move(linear)),
       factors_(std::move(factors)),
       scale_(scale),
       dropout_(dropout) {
-  magnitude_ = norms().clone().requires_grad_(true);
+  const torch::Tensor& b = factors_.b;
+  magnitude_ = start == Start::kFromFile ? torch::empty({b.size(0)}, b.device()) : norms().clone();
+  magnitude_.requires_grad_(true);
 }
 
 NamedTensors DoraAttachment::named_tensors() const {

@@ -13,7 +13,7 @@ namespace errata::peft {
 /// magnitude m [out] starts at ||W||, so that nothing changes yet.
 class DoraAttachment final : public LinearBoundAttachment {
  public:
-  DoraAttachment(Linear linear, LowRank factors, double scale, double dropout);
+  DoraAttachment(Linear linear, LowRank factors, double scale, double dropout, Start start);
 
   NamedTensors named_tensors() const override;
 

@@ -15,7 +15,8 @@ struct ExportOptions {
   /// Of the values written; without it merged tensors keep the base's, adapters are float32.
   std::optional<torch::Dtype> dtype;
   std::uint64_t shard_bytes = 5'000'000'000;
-  /// Truncates DELTA adapters to this rank, so that programs which know LoRA can load them.
+  /// Truncates what changes weights alone, but is no plain LoRA (DELTA, DoRA and others), to the
+  /// nearest LoRA of this rank, so that programs which know LoRA can load it.
   std::optional<std::int64_t> rank;
   std::vector<double> weights; ///< one an adapter (`export_merged` only); empty: 1
   /// Replaces an earlier export at `out`.

@@ -23,7 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// Replaces a DELTA adapter by its best LoRA; the share of the change that is lost.
+// Replaces an adapter that is no plain LoRA by its best one; the share of the change that is lost.
 double truncate(Decoder& model, std::unique_ptr<Adapter>& adapter, std::int64_t rank) {
   std::vector<std::pair<std::string, torch::Tensor>> deltas;
   double whole = 0;
@@ -59,18 +59,12 @@ bool is_plain_lora(const Adapter& adapter) {
 
 // What a LoRA can approximate: changes of weights, and of nothing else.
 void require_truncatable(const Adapter& adapter, const fs::path& path) {
-  bool weights_alone = adapter.can_merge();
-  if (weights_alone) {
-    for (const std::string& module : adapter.modules()) {
-      weights_alone = weights_alone && !adapter.bias_delta(module).defined();
-    }
-  }
   ERRATA_CHECK(
-      weights_alone,
+      changes_weights_alone(adapter),
       ErrorCode::kUnsupported,
       path.string(),
-      " does more than change weights, which no LoRA of a --rank can; use --to ",
-      adapter.can_merge() ? "merged" : "peft");
+      " does more than change weights, which no LoRA of a --rank can; ",
+      way_out(adapter));
 }
 
 // The export of one adapter: its base with it attached, and what the probes say.

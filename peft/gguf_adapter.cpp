@@ -99,7 +99,6 @@ GgufTensor gguf_tensor(const std::string& name, const torch::Tensor& tensor, Ggu
       {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}};
 }
 
-// Blocks of 32: a float16 scale, then 32 signed bytes.
 // A copy, since the file's bytes are a mapping that ends with the file and may lie unaligned.
 torch::Tensor copied(
     const GgufTensor& tensor, const std::vector<std::int64_t>& shape, torch::Dtype dtype) {

@@ -39,18 +39,25 @@ std::vector<std::string> ia3_targets(const std::string& model_type) {
 void check_ia3(const AdapterConfig&) {}
 
 void read_ia3(const ConfigFile& file, AdapterConfig& config) {
-  read_names(
-      file.fields, "feedforward_modules", config.feedforward_modules, config.feedforward_regex);
+  if (!file.fields.is_null("feedforward_modules")) {
+    read_names(
+        file.fields,
+        "feedforward_modules",
+        config.feedforward_modules.emplace(),
+        config.feedforward_regex);
+  }
 }
 
 void write_ia3(const AdapterConfig& config, OrderedJson& json) {
-  json["feedforward_modules"] = names_json(config.feedforward_modules, config.feedforward_regex);
+  json["feedforward_modules"] = names_json(
+      config.feedforward_modules.value_or(std::vector<std::string>()), config.feedforward_regex);
   json["init_ia3_weights"] = true;
 }
 
 // PEFT: feed-forward modules must be among the targets.
-void check_feedforward(const AdapterConfig& config, const std::vector<std::string>& modules) {
-  for (const std::string& name : config.feedforward_modules) {
+void check_feedforward(
+    const std::vector<std::string>& feedforward, const std::vector<std::string>& modules) {
+  for (const std::string& name : feedforward) {
     ERRATA_CHECK(
         std::any_of(
             modules.begin(),
@@ -69,11 +76,11 @@ void name_among_targets(AdapterConfig& config) {
     return;
   }
   std::vector<std::string> entries;
+  const std::vector<std::string>& names = *config.feedforward_modules;
   for (const std::string& target : config.target_modules) {
-    if (std::any_of(
-            config.feedforward_modules.begin(),
-            config.feedforward_modules.end(),
-            [&](const std::string& name) { return path_ends_in(target, name); })) {
+    if (std::any_of(names.begin(), names.end(), [&](const std::string& name) {
+          return path_ends_in(target, name);
+        })) {
       entries.push_back(target);
     }
   }
@@ -84,22 +91,26 @@ std::unique_ptr<Adapter> attach_ia3(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& modules,
+    Start /*start*/,
     std::uint64_t /*seed*/) {
-  const bool named = !config.feedforward_modules.empty() || config.feedforward_regex;
+  const bool named = config.feedforward_modules || config.feedforward_regex;
+  std::vector<std::string>& names = config.feedforward_modules
+                                        ? *config.feedforward_modules
+                                        : config.feedforward_modules.emplace();
   if (!named) {
     // Of the family's feed-forward modules, those that are targets.
     for (const std::string& name : ia3_names(model->config().model_type).feedforward) {
       if (std::any_of(modules.begin(), modules.end(), [&](const std::string& module) {
             return path_ends_in(module, name);
           })) {
-        config.feedforward_modules.push_back(name);
+        names.push_back(name);
       }
     }
   }
-  check_feedforward(config, modules);
+  check_feedforward(names, modules);
   name_among_targets(config);
   AdapterConfig feedforward;
-  feedforward.target_modules = config.feedforward_modules;
+  feedforward.target_modules = names;
   feedforward.target_regex = config.feedforward_regex;
   const TargetMatcher is_feedforward(feedforward);
   auto parts = make_parts(model, modules, [&](const std::string& module, const Linear& linear) {
@@ -143,7 +154,7 @@ torch::Tensor Ia3Attachment::scaled(const torch::Tensor& x) const {
 }
 
 torch::Tensor Ia3Attachment::input(const torch::Tensor& x) {
-  return feedforward_ ? scaled(x) : x;
+  return scaled(x);
 }
 
 torch::Tensor Ia3Attachment::branch(const torch::Tensor& /*x*/, const torch::Tensor& y) {

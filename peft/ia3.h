@@ -17,6 +17,7 @@ class Ia3Attachment final : public LinearBoundAttachment {
   NamedTensors named_tensors() const override;
 
  protected:
+  bool changes_input() const override { return feedforward_; }
   torch::Tensor input(const torch::Tensor& x) override;
   torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;
   torch::Tensor change() const override;

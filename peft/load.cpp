@@ -155,7 +155,7 @@ std::unique_ptr<Adapter> attach_as_in_file(
     Decoder& model, const AdapterConfig& read, const std::string& prefix, const fs::path& path) {
   const AdapterType& type = adapter_type(read);
   if (!type.selects_linears) {
-    return type.attach(model, read, {}, /*seed=*/0);
+    return type.attach(model, read, {}, Start::kFromFile, /*seed=*/0);
   }
   const AdapterConfig config = resolve_targets(model, read);
   const auto modules = select_as_in_file(model, config, prefix);
@@ -164,22 +164,38 @@ std::unique_ptr<Adapter> attach_as_in_file(
       ErrorCode::kCorrupt,
       path.parent_path().string(),
       ": the adapter's target_modules select no linear layer of this model");
-  return type.attach(model, in_own_names(model, config, modules, prefix), modules, /*seed=*/0);
+  return type.attach(
+      model,
+      in_own_names(model, config, modules, prefix),
+      modules,
+      Start::kFromFile,
+      /*seed=*/0);
 }
 
-// A fresh adapter, whose values are then the file's.
+// The file's tensors in the order of the adapter's. What the config asks for is worked out on a
+// decoder without memory: a damaged size must not be allocated to be found wrong.
+std::vector<torch::Tensor> take_all(
+    const Decoder& model, const AdapterConfig& read, AdapterTensors& file, const fs::path& path) {
+  Decoder shape(model->config(), torch::TensorOptions().device(torch::kMeta));
+  const auto expected = attach_as_in_file(shape, read, file.model_prefix, path);
+  std::vector<torch::Tensor> values;
+  TensorTaker taker(file);
+  for (const auto& [name, tensor] : expected->file_tensors()) {
+    values.push_back(taker.take(name, tensor.sizes().vec()));
+  }
+  taker.finish(path);
+  return values;
+}
+
 std::unique_ptr<Adapter> load_peft(
     Decoder& model, const AdapterConfig& read, AdapterTensors& file, const fs::path& path) {
   const torch::NoGradGuard no_grad;
+  const std::vector<torch::Tensor> values = take_all(model, read, file, path);
   std::unique_ptr<Adapter> adapter = attach_as_in_file(model, read, file.model_prefix, path);
-  TensorTaker taker(file);
+  std::size_t next = 0;
   for (const auto& [name, tensor] : adapter->file_tensors()) {
-    const torch::Tensor value = taker.take(name, tensor.sizes().vec());
-    if (value.defined()) {
-      tensor.detach().copy_(value);
-    }
+    tensor.detach().copy_(values[next++]);
   }
-  taker.finish(path);
   return adapter;
 }
 

@@ -92,26 +92,47 @@ void write_lora(const AdapterConfig& config, OrderedJson& json) {
   json["init_lora_weights"] = true;
 }
 
+LowRank empty_factors(const torch::Tensor& weight, std::int64_t rank) {
+  const auto leaf = [&](std::int64_t rows, std::int64_t columns) {
+    return torch::empty({rows, columns}, weight.device()).requires_grad_(true);
+  };
+  return {leaf(rank, weight.size(1)), leaf(weight.size(0), rank)};
+}
+
 std::unique_ptr<Adapter> attach_lora(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& modules,
+    Start start,
     std::uint64_t seed) {
   torch::Generator generator = at::detail::createCPUGenerator(seed);
-  auto parts = make_parts(
-      model,
-      modules,
-      [&](const std::string& module, const Linear& linear) -> std::shared_ptr<Attachment> {
-        const double scale = module_scale(config, module);
-        LoraStart start =
-            start_lora(config, linear->weight, module_rank(config, module), scale, generator);
-        if (config.use_dora) {
-          return std::make_shared<DoraAttachment>(
-              linear, std::move(start.factors), scale, config.lora_dropout);
-        }
-        return std::make_shared<LoraAttachment>(
-            std::move(start.factors), scale, config.lora_dropout, std::move(start.from));
-      });
+  const auto attachment =
+      [&](const std::string& module, const Linear& linear) -> std::
+                                                               shared_ptr<Attachment> {
+                                                                 const double scale =
+                                                                     module_scale(config, module);
+                                                                 const std::int64_t rank =
+                                                                     module_rank(config, module);
+                                                                 LoraStart values = start == Start::kFromFile
+                           ? LoraStart{empty_factors(linear->weight, rank), {}}
+                           : start_lora(config, linear->weight, rank, scale, generator);
+                                                                 if (config.use_dora) {
+                                                                   return std::make_shared<
+                                                                       DoraAttachment>(
+                                                                       linear,
+                                                                       std::move(values.factors),
+                                                                       scale,
+                                                                       config.lora_dropout,
+                                                                       start);
+                                                                 }
+                                                                 return std::make_shared<
+                                                                     LoraAttachment>(
+                                                                     std::move(values.factors),
+                                                                     scale,
+                                                                     config.lora_dropout,
+                                                                     std::move(values.from));
+                                                               };
+  auto parts = make_parts(model, modules, attachment);
   return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts));
 }
 

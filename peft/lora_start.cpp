@@ -26,13 +26,8 @@ LowRank fresh_factors(
 }
 
 // 2404.02948, equations 2 and 3.
-LowRank pissa_factors(
-    const AdapterConfig& config,
-    const torch::Tensor& weight,
-    std::int64_t rank,
-    double scale,
-    torch::Generator& generator) {
-  const SingularTriples triples = largest_triples(weight, rank, config.pissa_niter, generator);
+LowRank pissa_factors(const torch::Tensor& weight, std::int64_t rank, double scale) {
+  const SingularTriples triples = largest_triples(weight, rank);
   const torch::Tensor root = (triples.s / scale).sqrt();
   return {root.unsqueeze(1) * triples.v, triples.u * root};
 }
@@ -45,28 +40,10 @@ LowRank olora_factors(const torch::Tensor& weight, std::int64_t rank) {
 
 } // namespace
 
-SingularTriples largest_triples(
-    const torch::Tensor& matrix,
-    std::int64_t rank,
-    std::int64_t iterations,
-    torch::Generator& generator) {
+SingularTriples largest_triples(const torch::Tensor& matrix, std::int64_t rank) {
   const torch::NoGradGuard no_grad;
-  constexpr std::int64_t kOversampling = 8;
-  const std::int64_t smaller = std::min(matrix.size(0), matrix.size(1));
-  const std::int64_t width = rank + kOversampling;
-  if (iterations == 0 || width >= smaller) {
-    const auto [u, s, v] = torch::linalg_svd(matrix, /*full_matrices=*/false);
-    return {u.slice(1, 0, rank), s.slice(0, 0, rank), v.slice(0, 0, rank)};
-  }
-  const torch::Tensor random =
-      torch::empty({matrix.size(1), width}).normal_(0, 1, generator).to(matrix.device());
-  torch::Tensor q = std::get<0>(torch::linalg_qr(matrix.mm(random)));
-  for (std::int64_t i = 0; i < iterations; ++i) {
-    const torch::Tensor back = std::get<0>(torch::linalg_qr(matrix.t().mm(q)));
-    q = std::get<0>(torch::linalg_qr(matrix.mm(back)));
-  }
-  const auto [u, s, v] = torch::linalg_svd(q.t().mm(matrix), /*full_matrices=*/false);
-  return {q.mm(u.slice(1, 0, rank)), s.slice(0, 0, rank), v.slice(0, 0, rank)};
+  const auto [u, s, v] = torch::linalg_svd(matrix, /*full_matrices=*/false);
+  return {u.slice(1, 0, rank), s.slice(0, 0, rank), v.slice(0, 0, rank)};
 }
 
 LoraStart start_lora(
@@ -90,9 +67,8 @@ LoraStart start_lora(
         "; expected at most ",
         smaller);
     const torch::Tensor whole = weight.detach().to(torch::kFloat32);
-    start.factors = config.init == LoraInit::kPissa
-                        ? pissa_factors(config, whole, rank, scale, generator)
-                        : olora_factors(whole, rank);
+    start.factors = config.init == LoraInit::kPissa ? pissa_factors(whole, rank, scale)
+                                                    : olora_factors(whole, rank);
     start.from = {start.factors.a.clone(), start.factors.b.clone()};
   } else {
     start.factors = fresh_factors(config, weight, rank, generator);

@@ -22,18 +22,12 @@ LoraStart start_lora(
     double scale,
     torch::Generator& generator);
 
-/// The `rank` largest singular triples of `matrix`: U [m, rank], S [rank], V [rank, n]. Exact, or
-/// with `iterations` power iterations on a random subspace a little larger (0909.4061, algorithm
-/// 4.4).
+/// The `rank` largest singular triples of `matrix`: U [m, rank], S [rank], V [rank, n].
 struct SingularTriples {
   torch::Tensor u;
   torch::Tensor s;
   torch::Tensor v;
 };
-SingularTriples largest_triples(
-    const torch::Tensor& matrix,
-    std::int64_t rank,
-    std::int64_t iterations,
-    torch::Generator& generator);
+SingularTriples largest_triples(const torch::Tensor& matrix, std::int64_t rank);
 
 } // namespace errata::peft

@@ -160,6 +160,7 @@ std::unique_ptr<Adapter> attach_prefix(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& /*modules*/,
+    Start start,
     std::uint64_t seed) {
   const DecoderConfig& shape = model->config();
   for (std::int64_t i = 0; i < shape.num_layers(); ++i) {
@@ -173,7 +174,7 @@ std::unique_ptr<Adapter> attach_prefix(
   torch::Generator generator = at::detail::createCPUGenerator(seed);
   const std::int64_t width = shape.num_kv_heads * shape.head_dim;
   std::shared_ptr<PrefixTable> table;
-  if (config.prompt.prefix_projection && torch::GradMode::is_enabled()) {
+  if (config.prompt.prefix_projection && start == Start::kFresh) {
     const std::int64_t inner = config.prompt.encoder_hidden_size > 0
                                    ? config.prompt.encoder_hidden_size
                                    : shape.hidden_size;
@@ -185,13 +186,14 @@ std::unique_ptr<Adapter> attach_prefix(
         {width, inner, shape.num_layers() * 2 * width}, "tanh", model->device(), generator);
     table = std::make_shared<PrefixTable>(std::move(embedding), std::move(encoder));
   } else {
-    torch::Tensor start =
-        model->device().is_meta()
+    torch::Tensor values =
+        start == Start::kFromFile || model->device().is_meta()
             ? torch::empty(
-                  {config.prompt.num_virtual_tokens, shape.num_layers() * 2 * width}, torch::kMeta)
+                  {config.prompt.num_virtual_tokens, shape.num_layers() * 2 * width},
+                  model->device())
             : table_of_tokens(model, start_tokens(config, shape.vocab_size, generator))
                   .contiguous();
-    table = std::make_shared<PrefixTable>(start.requires_grad_(true), std::nullopt);
+    table = std::make_shared<PrefixTable>(values.requires_grad_(true), std::nullopt);
   }
   return std::make_unique<PrefixAdapter>(model, std::move(config), std::move(table));
 }

@@ -65,13 +65,14 @@ class PromptAdapter final : public UnmergeableAdapter {
 
 // The vectors of the start tokens, as the first layer sees them.
 torch::Tensor start_vectors(
-    Decoder& model, const AdapterConfig& config, torch::Generator& generator) {
+    Decoder& model, const AdapterConfig& config, Start start, std::uint64_t seed) {
   const DecoderConfig& shape = model->config();
+  if (start == Start::kFromFile || model->device().is_meta()) {
+    return torch::empty({config.prompt.num_virtual_tokens, shape.hidden_size}, model->device());
+  }
   const torch::Tensor table =
       model->named_parameters()[shape.names.root + "." + shape.names.embedding + ".weight"];
-  if (table.is_meta()) { // only its shape is asked for
-    return torch::empty({config.prompt.num_virtual_tokens, shape.hidden_size}, torch::kMeta);
-  }
+  torch::Generator generator = at::detail::createCPUGenerator(seed);
   const std::vector<std::int64_t> tokens = start_tokens(config, shape.vocab_size, generator);
   const torch::Tensor ids = torch::tensor(tokens, torch::kInt64).to(table.device());
   const double scale = shape.scales_prompts ? 1.0 : shape.embedding_scale;
@@ -82,20 +83,21 @@ std::unique_ptr<Adapter> attach_prompt(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& /*modules*/,
+    Start start,
     std::uint64_t seed) {
-  torch::Generator generator = at::detail::createCPUGenerator(seed);
-  torch::Tensor table = start_vectors(model, config, generator).requires_grad_(true);
+  torch::Tensor table = start_vectors(model, config, start, seed).requires_grad_(true);
   return std::make_unique<PromptAdapter>(model, std::move(config), std::move(table), std::nullopt);
 }
 
-// To be trained, as long as gradients are on; a file's adapter is a table.
+// A file's adapter is a table.
 std::unique_ptr<Adapter> attach_p_tuning(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& modules,
+    Start start,
     std::uint64_t seed) {
-  if (!torch::GradMode::is_enabled()) {
-    return attach_prompt(model, std::move(config), modules, seed);
+  if (start == Start::kFromFile) {
+    return attach_prompt(model, std::move(config), modules, start, seed);
   }
   torch::Generator generator = at::detail::createCPUGenerator(seed);
   const std::int64_t hidden = model->config().hidden_size;

@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "peft/attached_adapter.h"
 #include "peft/config_file.h"
+#include "peft/lora.h"
 
 #include <algorithm>
 #include <cmath>
@@ -17,16 +18,6 @@ void check_vera(const AdapterConfig& config) {
   check_field("VeRA rank", static_cast<double>(config.r), 1, 1 << 20);
   check_dropout("vera_dropout", config.lora_dropout);
   check_field("d_initial", config.vera.d_initial, -1e6, 1e6);
-}
-
-std::vector<std::string> vera_targets(const std::string& model_type) {
-  // PEFT 0.21's table: the families it knows, whose projections of queries and values differ in
-  // shape where keys are grouped.
-  if (model_type == "gpt2") {
-    return {"c_attn"};
-  }
-  return model_type == "recurrent_gemma" ? std::vector<std::string>{}
-                                         : std::vector<std::string>{"q_proj", "v_proj"};
 }
 
 void read_vera(const ConfigFile& file, AdapterConfig& config) {
@@ -62,6 +53,7 @@ std::unique_ptr<Adapter> attach_vera(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& modules,
+    Start start,
     std::uint64_t /*seed*/) {
   std::int64_t in = 0;
   std::int64_t out = 0;
@@ -72,10 +64,15 @@ std::unique_ptr<Adapter> attach_vera(
   }
   // By the config's key, not the seed: whoever reads the adapter may have to draw it again.
   torch::Generator generator = at::detail::createCPUGenerator(config.vera.projection_prng_key);
-  const torch::Tensor a = random_projection(config.r, in, generator).to(model->device());
-  const torch::Tensor b = random_projection(out, config.r, generator).to(model->device());
+  const torch::Device device = model->device();
+  const bool in_file = start == Start::kFromFile && config.vera.save_projection;
+  const auto projection = [&](std::int64_t rows, std::int64_t fan_in) {
+    return in_file || device.is_meta() ? torch::empty({rows, fan_in}, device)
+                                       : random_projection(rows, fan_in, generator).to(device);
+  };
+  const torch::Tensor a = projection(config.r, in);
+  const torch::Tensor b = projection(out, config.r);
   auto parts = make_parts(model, modules, [&](const std::string&, const Linear& linear) {
-    const torch::Device device = linear->weight.device();
     return std::make_shared<VeraAttachment>(
         a.slice(1, 0, linear->weight.size(1)),
         b.slice(0, 0, linear->weight.size(0)),
@@ -98,7 +95,7 @@ const AdapterType& vera_type() {
       .name = "VeRA",
       .shared_tensors = {kSharedA, kSharedB},
       .has_excludes = false,
-      .default_targets = vera_targets,
+      .default_targets = lora_type().default_targets,
       .check = check_vera,
       .read = read_vera,
       .keys =

@@ -148,10 +148,11 @@ TEST_F(EditorTest, LocalityTermsKeepTheBaseBetter) {
     const torch::Tensor after = log_p();
     return (before.exp() * (before - after)).sum(1).mean().item<double>();
   };
-  for (const char* method : {"lora", "ft"}) {
+  for (const char* method : {"lora", "adalora", "ft"}) {
     EditorOptions options = fixture.options(method);
     options.steps = 25;
     options.anchor = 0;
+    options.null_space = 0;
     const double plain = drift(options);
     EditorOptions anchored = options;
     anchored.anchor = 0.3;
@@ -169,7 +170,7 @@ TEST_F(EditorTest, ResumesToTheSameBytesWithEveryTerm) {
   for (const EditorInfo& info : editors()) {
     EditorOptions options = fixture.options(info.name);
     options.anchor = 0.01;
-    options.null_space = 0.1;
+    options.null_space = null_space_acts(options) ? 0.1 : 0;
     options.kl = 0.5;
     options.dropout = info.name == "lora" ? 0.1 : 0.0;
     options.epochs = options.epochs > 0 ? 6 : 0;
@@ -222,6 +223,29 @@ TEST_F(EditorTest, WorksOnABfloat16Base) {
   }
 }
 
+// EVA looks at the inputs once, and not when its start is replaced.
+TEST_F(EditorTest, EvaReadsRehearsalOnlyForAStart) {
+  EditorOptions options = fixture.options("lora");
+  options.init = "eva";
+  options.null_space = 0;
+  options.steps = 1;
+  EditInput input = fixture.input();
+  int opened = 0;
+  input.rehearsal = [&] {
+    ++opened;
+    return std::make_unique<testing_support::CapitalStream>();
+  };
+  {
+    const EditResult first = make_editor("lora")->edit(fixture.model, input, options);
+    for (const auto& [name, tensor] : first.adapter->named_parameters()) {
+      input.start.emplace_back(name, tensor.detach().clone());
+    }
+  }
+  EXPECT_EQ(opened, 1);
+  make_editor("lora")->edit(fixture.model, input, options);
+  EXPECT_EQ(opened, 1);
+}
+
 TEST_F(EditorTest, NullSpaceNeedsRehearsal) {
   EditorOptions options = fixture.options("lora");
   options.null_space = 0.1;
@@ -246,6 +270,32 @@ TEST(EditorOptionsTest, DefaultsAreValidAndTheirJsonIsComplete) {
     EXPECT_EQ(json["method"], info.name);
     EXPECT_EQ(json["alpha"], 2 * options.rank);
     EXPECT_EQ(json["epochs"], info.name == "ft-locft" ? 25 : 0);
+  }
+}
+
+TEST(EditorOptionsTest, NullSpaceIsRefusedWhereItWouldNotAct) {
+  const std::vector<std::string> acting = {"lora", "dora", "adalora", "ft", "ft-locft"};
+  for (const EditorInfo& info : editors()) {
+    EditorOptions options = default_options(info.name);
+    options.null_space = 0.1;
+    const bool acts = std::find(acting.begin(), acting.end(), info.name) != acting.end();
+    EXPECT_EQ(null_space_acts(options), acts) << info.name;
+    if (acts) {
+      EXPECT_NO_THROW(validate(options)) << info.name;
+    } else {
+      expect_error(ErrorCode::kInvalidArgument, {"--null-space", "--method " + info.name}, [&] {
+        validate(options);
+      });
+    }
+  }
+  for (const char* init : {"gaussian", "pissa", "olora", "eva"}) {
+    EditorOptions options = default_options("lora");
+    options.init = init;
+    expect_error(ErrorCode::kInvalidArgument, {"--null-space", std::string("--init ") + init}, [&] {
+      validate(options);
+    });
+    options.null_space = 0;
+    EXPECT_NO_THROW(validate(options)) << init;
   }
 }
 

@@ -1,5 +1,6 @@
 #include "peft/combine.h"
 
+#include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/seeding_test.h"
@@ -11,6 +12,7 @@
 namespace errata::peft {
 namespace {
 
+using testing_support::biased_decoder;
 using testing_support::expect_error;
 using testing_support::log_probabilities;
 using testing_support::tiny_decoder;
@@ -118,6 +120,42 @@ TEST_F(CombineTest, ComparesNormsAndAngles) {
   const auto same = compare_adapters(model_, *first_, *first_);
   EXPECT_NEAR(same.back().cosine, 1, 1e-6);
   EXPECT_NEAR(same.back().difference, 0, 1e-3);
+}
+
+// A LoRA has no place for a bias, and one that was dropped would change what the model says.
+TEST_F(CombineTest, AChangeOfBiasesIsRefused) {
+  Decoder biased = biased_decoder();
+  AdapterConfig gains;
+  gains.peft_type = "IA3";
+  gains.target_modules = {"k_proj", "down_proj"};
+  const auto both = attach_adapter(biased, gains, 1);
+  shake(*both);
+  for (const char* name : {"svd", "ties_svd", "dare_linear_svd", "magnitude_prune_svd"}) {
+    CombineOptions options;
+    options.combination = name;
+    options.rank = 3;
+    expect_error(ErrorCode::kUnsupported, {"IA3 changes biases", "use --to merged"}, [&] {
+      combine_adapters(biased, {both.get()}, options);
+    });
+  }
+  // The gain of an input leaves the bias alone, and a model without biases has none to change.
+  CombineOptions svd;
+  svd.combination = "svd";
+  svd.rank = 24;
+  both->set_enabled(false);
+  gains.target_modules = {"down_proj"};
+  const auto inputs = attach_adapter(biased, gains, 1);
+  shake(*inputs);
+  const std::string down = "model.layers.1.mlp.down_proj";
+  const torch::Tensor change = inputs->delta(down);
+  inputs->set_enabled(false);
+  const auto combined = combine_adapters(biased, {inputs.get()}, svd);
+  EXPECT_TRUE(torch::allclose(combined->delta(down), change, 1e-4, 1e-5));
+  gains.target_modules = {"k_proj"};
+  const auto plain = attach_adapter(model_, gains, 1);
+  shake(*plain);
+  plain->set_enabled(false);
+  EXPECT_NO_THROW(combine_adapters(model_, {plain.get()}, svd));
 }
 
 TEST_F(CombineTest, WhatCannotBeIsNamed) {

@@ -212,6 +212,28 @@ TEST_F(ExportTest, ExactDifferencesNeedARankForPeft) {
   EXPECT_NEAR(lost, (values[1] / values.norm()).item<double>(), 1e-3);
 }
 
+// What a message proposes must then work.
+TEST_F(ExportTest, WhatNoLoraCanHoldIsToldAWayThatIsOpen) {
+  const auto saved = [&](const char* peft_type) {
+    AdapterConfig config;
+    config.peft_type = peft_type;
+    save_adapter(*attach_adapter(base_, config, 1), temporary_ / peft_type);
+    return temporary_ / peft_type;
+  };
+  ExportOptions options;
+  options.rank = 2;
+  const auto expect_refused = [&](const fs::path& adapter, const std::string& way) {
+    expect_error(ErrorCode::kUnsupported, {way}, [&] {
+      export_gguf(model_path(), adapter, out(), options);
+    });
+  };
+  const fs::path bottleneck = saved("BOTTLENECK");
+  expect_refused(bottleneck, "errata itself runs it (--adapter)");
+  const fs::path prompt = saved("PROMPT_TUNING");
+  expect_refused(prompt, "serve it as an adapter (--to peft)");
+  EXPECT_NO_THROW(export_peft(model_path(), prompt, out()));
+}
+
 TEST_F(ExportTest, GgufIsOneFileOfItsOwnName) {
   const ExportResult result = export_gguf(model_path(), adapter_path(), out());
   ASSERT_EQ(result.files.size(), 1);

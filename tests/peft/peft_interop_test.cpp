@@ -117,7 +117,10 @@ TEST_F(PeftInteropTest, PeftReadsEveryTypeThatErrataWrites) {
   ia3.peft_type = "IA3";
   AdapterConfig late_ia3 = ia3;
   late_ia3.layers_to_transform = {1, 2};
-  expect_peft_agrees({dora, pissa, olora, adalora, vera, drawn_again, ia3, late_ia3});
+  AdapterConfig outputs_only = ia3;
+  outputs_only.target_modules = {"down_proj"};
+  outputs_only.feedforward_modules.emplace();
+  expect_peft_agrees({dora, pissa, olora, adalora, vera, drawn_again, ia3, late_ia3, outputs_only});
 }
 
 TEST_F(PeftInteropTest, PeftReadsPrunedAdaLora) {
@@ -154,7 +157,9 @@ TEST_F(PeftInteropTest, ErrataReadsWhatPeftWrites) {
       "adalora",
       "vera",
       "vera-unsaved",
-      "ia3"};
+      "ia3",
+      "ia3-no-feedforward",
+      "ia3-family-feedforward"};
   std::vector<std::string> commands;
   for (const std::string& name : names) {
     commands.push_back(make_command(path("theirs_" + name), name));

@@ -84,6 +84,8 @@ OTHERS = {
     "adaption": lambda: AdaptionPromptConfig(adapter_len=5, adapter_layers=2),
     "ia3": lambda: IA3Config(
         target_modules=["k_proj", "v_proj", "down_proj"], feedforward_modules=["down_proj"]),
+    "ia3-no-feedforward": lambda: IA3Config(target_modules=["down_proj"], feedforward_modules=[]),
+    "ia3-family-feedforward": lambda: IA3Config(target_modules=["down_proj"]),
 }
 
 

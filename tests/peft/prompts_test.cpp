@@ -217,6 +217,38 @@ TEST_F(PromptStartTest, PromptsAndPrefixesStartAsTokensInFront) {
   }
 }
 
+// A fresh one has the perceptron that it is trained through, whether gradients are on or not; one
+// from a file never, and nothing is computed for it.
+TEST_F(PromptStartTest, OnlyAFileGivesATable) {
+  class Listener final : public AttentionAttachment {
+   public:
+    torch::Tensor extra(SelfAttentionImpl&, const Projections&) override {
+      ++passes;
+      return {};
+    }
+    int passes = 0;
+  };
+  Decoder model = tiny_decoder(3);
+  const TemporaryDirectory directory;
+  for (const char* type : {"P_TUNING", "PREFIX_TUNING"}) {
+    AdapterConfig config;
+    config.peft_type = type;
+    config.prompt.num_virtual_tokens = 3;
+    config.prompt.prefix_projection = true;
+    {
+      const torch::NoGradGuard no_grad;
+      const auto fresh = attach_adapter(model, config, 7);
+      EXPECT_GT(fresh->named_parameters().size(), 1) << type;
+      save_adapter(*fresh, directory / type);
+    }
+    const auto listener = std::make_shared<Listener>();
+    model->attention(0)->attachments().attach(listener);
+    EXPECT_EQ(load_adapter(model, directory / type)->named_parameters().size(), 1) << type;
+    EXPECT_EQ(listener->passes, 0) << type;
+    model->attention(0)->attachments().detach(listener.get());
+  }
+}
+
 TEST_F(PromptStartTest, WhatCannotBeIsNamed) {
   Decoder model = tiny_decoder(3);
   AdapterConfig prompt;

@@ -1,5 +1,6 @@
 #include "core/base/files.h"
 #include "core/base/json.h"
+#include "core/base/resources.h"
 #include "core/safetensors.h"
 #include "peft/adapter.h"
 #include "tests/peft/tiny_decoder.h"
@@ -245,6 +246,42 @@ TEST_F(SaveLoadTest, TensorsMustFitExactly) {
     }
   });
   expect_load_error(ErrorCode::kCorrupt, {"and 5 more"});
+}
+
+// A rank of a million is allowed, and terabytes on a large model: the file is asked before memory.
+TEST_F(SaveLoadTest, SizesThatTheFileDoesNotHoldAreNotAllocated) {
+  struct Case {
+    const char* peft_type;
+    const char* key;
+    Json value;
+  };
+  constexpr std::int64_t kMillion = 1 << 20;
+  const Json patterns = {{"q_proj", kMillion}};
+  const std::vector<Case> cases = {
+      {"LORA", "r", kMillion},
+      {"LORA", "rank_pattern", patterns},
+      {"ADALORA", "init_r", kMillion},
+      {"VERA", "r", kMillion},
+      {"PROMPT_TUNING", "num_virtual_tokens", kMillion},
+      {"P_TUNING", "num_virtual_tokens", kMillion},
+      {"PREFIX_TUNING", "num_virtual_tokens", kMillion},
+      {"ADAPTION_PROMPT", "adapter_len", kMillion},
+      {"BOTTLENECK", "reduction_factor", 1e-3}};
+  const torch::Tensor before = log_probabilities(model_);
+  for (const Case& one : cases) {
+    AdapterConfig config;
+    config.peft_type = one.peft_type;
+    config.vera.save_projection = false; // drawn again at the size that the config says
+    save_adapter(*attach_adapter(model_, config, 1), directory());
+    EXPECT_NO_THROW(load_adapter(model_, directory())) << one.peft_type;
+    change_config([&](Json& json) { json[one.key] = one.value; });
+    const std::uint64_t peak = peak_rss_bytes();
+    expect_load_error(
+        ErrorCode::kCorrupt, {"has shape", "expected", one.value == 1e-3 ? "24000" : "1048576"});
+    // One tensor of that size has 100 MB.
+    EXPECT_LT(peak_rss_bytes() - peak, 20u << 20) << one.peft_type << ' ' << one.key;
+    EXPECT_TRUE(torch::equal(log_probabilities(model_), before)) << one.peft_type;
+  }
 }
 
 TEST_F(SaveLoadTest, ConfigKeysThatChangeTheMeaningAreRefused) {

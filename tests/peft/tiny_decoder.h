@@ -60,6 +60,20 @@ inline Decoder tiny_llama(std::int64_t num_layers = 12) {
   return random_decoder(config, torch::kFloat32);
 }
 
+/// `tiny_decoder` with biases of attention and MLP that are not zero.
+inline Decoder biased_decoder(torch::Dtype dtype = torch::kFloat32) {
+  DecoderConfig config = tiny_decoder(3)->config();
+  config.attention_bias = config.mlp_bias = true;
+  Decoder decoder = random_decoder(config, dtype);
+  const torch::NoGradGuard no_grad;
+  for (auto& item : decoder->named_parameters()) {
+    if (item.key().ends_with("bias")) {
+      item.value().normal_(0, 0.3);
+    }
+  }
+  return decoder;
+}
+
 inline PackedBatch tiny_batch() {
   const std::vector<std::vector<std::int32_t>> sequences{{2, 7, 9, 11, 30}, {2, 40, 3}, {2, 1, 49}};
   return pack(sequences);
