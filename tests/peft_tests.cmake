@@ -16,6 +16,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
 
 errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 900 LIBRARIES errata::peft SOURCES
   peft/formats_interop_test.cpp
+  peft/p_tuning_interop_test.cpp
   peft/peft_families_interop_test.cpp
   peft/peft_interop_test.cpp)
 
