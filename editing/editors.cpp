@@ -83,7 +83,7 @@ const std::vector<EditorInfo>& editors() {
        "PROMPT_TUNING",
        use_prompt},
       {"p-tuning",
-       "the same, trained through a perceptron (P-tuning, 2103.10385)",
+       "the same, trained through a small network (P-tuning, 2103.10385)",
        "P_TUNING",
        use_prompt},
       {"prefix",
