@@ -1,5 +1,6 @@
 errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/adalora_test.cpp
+  peft/adapter_hub_test.cpp
   peft/adapter_types_test.cpp
   peft/attach_test.cpp
   peft/combine_test.cpp
