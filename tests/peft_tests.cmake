@@ -8,6 +8,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/gguf_adapter_test.cpp
   peft/gguf_file_test.cpp
   peft/gpt2_test.cpp
+  peft/kept_values_test.cpp
   peft/lora_function_test.cpp
   peft/mlx_adapter_test.cpp
   peft/prompts_test.cpp
