@@ -24,7 +24,8 @@ torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cach
       " rows");
   InputAttachment* const input = active_input();
   // Where nothing has come yet, what stands in front comes first.
-  const std::int64_t front = input != nullptr && cache.longest() == 0 ? input->length() : 0;
+  const bool continues = cache.longest() > 0;
+  const std::int64_t front = input != nullptr && !continues ? input->length() : 0;
   const torch::Tensor all = front == 0 ? ids : torch::constant_pad_nd(ids, {front, 0});
   const std::int64_t steps = all.size(1);
   const torch::Tensor positions = cache.next_positions(steps);
@@ -43,7 +44,7 @@ torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cach
     const Attend attend = [&](const torch::Tensor& q,
                               const torch::Tensor& k,
                               const torch::Tensor& v) { return cache.attend(i, q, k, v, shape); };
-    LayerPass pass{parts_->of_layer(angles, i), attend, {}, 0.0, prefix_rows};
+    LayerPass pass{parts_->of_layer(angles, i), attend, {}, 0.0, prefix_rows, continues};
     if (RecurrentState* const state = cache.recurrent_state(i)) {
       pass.recurrent = {{{0, cache.rows(), steps}}, state, cache.begins()};
     }
