@@ -34,8 +34,7 @@ torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cach
       " rows");
   InputAttachment* const input = active_input();
   // Where nothing has come yet, what stands in front comes first.
-  const bool continues = cache.longest() > 0;
-  const std::int64_t front = input != nullptr && !continues ? input->length() : 0;
+  const std::int64_t front = input != nullptr && cache.longest() == 0 ? input->length() : 0;
   const torch::Tensor all = front == 0 ? ids : torch::constant_pad_nd(ids, {front, 0});
   const std::int64_t steps = all.size(1);
   cache.begin(std::vector<std::int64_t>(static_cast<std::size_t>(cache.rows()), steps));
@@ -79,6 +78,7 @@ torch::Tensor DecoderImpl::run_cached(
     KvCache& cache) {
   const torch::Tensor lengths = parts_->looks_at_lengths() ? cache.next_lengths() : torch::Tensor();
   const auto angles = parts_->angles(positions, lengths, cache.next_longest(), compute_dtype_);
+  const bool continues = cache.longest() > 0;
   for (std::int64_t i = 0; i < config_.num_layers(); ++i) {
     const AttentionShape shape = attention_shape(config_, i);
     const Attend attend = [&](const torch::Tensor& q,
