@@ -237,6 +237,7 @@ void Generator::prefill(std::span<const std::size_t> group) {
   for (Row& row : rows) {
     pointers.push_back(&row);
   }
+  select_route({group.begin(), group.end()}, 1); // the output head sees the last rows only
   accept(hidden.select(1, hidden.size(1) - 1), pointers);
   cache_.append(cache);
   std::move(rows.begin(), rows.end(), std::back_inserter(rows_));

@@ -11,9 +11,9 @@
 
 namespace errata::editing {
 
-/// Second moment E[x x^T] of the inputs of each module [in, in], float64, over every token of
-/// `batches` micro-batches of `options.micro_tokens` from `source`. Modules with one input (q, k
-/// and v; gate and up) share a tensor.
+/// Second moment E[x x^T] of the inputs of each linear layer and of the head [in, in], float64,
+/// over every token of `batches` micro-batches of `options.micro_tokens` from `source`. Modules
+/// with one input (q, k and v; gate and up) share a tensor.
 std::map<std::string, torch::Tensor> input_moments(
     Decoder& model,
     const std::vector<std::string>& modules,
