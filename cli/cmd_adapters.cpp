@@ -10,6 +10,7 @@
 #include "core/safetensors.h"
 #include "peft/adapter_config.h"
 #include "peft/adapter_source.h"
+#include "peft/adapter_types.h"
 #include "peft/combine.h"
 #include "peft/export_target.h"
 
@@ -92,7 +93,8 @@ OrderedJson describe_adapter(const fs::path& directory) {
       size *= length;
     }
     numbers += size;
-    if (name.find(".lora_A") != std::string::npos) {
+    if (name.find(".lora_A") != std::string::npos ||
+        name.find(".lora_embedding_A") != std::string::npos) {
       rank = std::max(rank, shape.front());
     }
   }
@@ -100,10 +102,26 @@ OrderedJson describe_adapter(const fs::path& directory) {
   json["directory"] = directory.string();
   json["type"] = config.use_dora ? "LORA (DoRA)" : config.peft_type;
   json["rank"] = rank > 0 ? OrderedJson(rank) : OrderedJson(nullptr);
+  const peft::AdapterType* const type = peft::find_adapter_type(config.peft_type);
+  json["bias"] = type != nullptr ? peft::trained_bias_name(*type, config.trained_bias) : "none";
+  json["modules_to_save"] = config.modules_to_save;
   json["tensors"] = file.names().size();
   json["numbers"] = numbers;
   json["bytes"] = fs::file_size(directory / peft::kTensorFile);
   return with_provenance(std::move(json), source);
+}
+
+// "LORA, bias all, copies of norm and lm_head".
+std::string type_text(const OrderedJson& adapter) {
+  std::string text = adapter["type"];
+  if (const std::string bias = adapter.value("bias", "none"); bias != "none") {
+    text += ", bias " + bias;
+  }
+  const OrderedJson copies = adapter.value("modules_to_save", OrderedJson::array());
+  for (std::size_t i = 0; i < copies.size(); ++i) {
+    text += (i == 0 ? ", copies of " : " and ") + copies[i].get<std::string>();
+  }
+  return text;
 }
 
 void list_adapters(
@@ -140,7 +158,7 @@ void list_adapters(
     const OrderedJson& from = adapter.value("provenance", OrderedJson::object());
     table.add(
         {adapter["directory"],
-         adapter["type"],
+         type_text(adapter),
          adapter["rank"].is_null() ? "-" : adapter["rank"].dump(),
          adapter["numbers"].is_null() ? "-" : adapter["numbers"].dump(),
          from.value("method", "-"),

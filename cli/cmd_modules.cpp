@@ -41,14 +41,14 @@ peft::AdapterConfig selection(const ModulesOptions& options, std::int64_t num_la
 
 OrderedJson result_json(
     const Decoder& decoder, const std::vector<std::string>& names, std::int64_t rank) {
-  std::map<std::string, Linear> linears;
-  for (const auto& [name, linear] : decoder->linears()) {
-    linears.emplace(name, linear);
+  std::map<std::string, Adaptable> targets;
+  for (const auto& [name, target] : decoder->adaptables()) {
+    targets.emplace(name, target);
   }
   OrderedJson modules = OrderedJson::array();
   std::int64_t total = 0;
   for (const std::string& name : names) {
-    const torch::Tensor& weight = linears.at(name)->weight;
+    const torch::Tensor& weight = targets.at(name)->weight;
     const std::int64_t trainable = rank * (weight.size(0) + weight.size(1));
     total += trainable;
     modules.push_back(
@@ -98,7 +98,7 @@ void add_modules(CLI::App& app, const Streams& streams) {
   CLI::Option* targets = command->add_option(
       "--target-modules",
       options->targets,
-      "Ends of module paths (q_proj mlp.down_proj), or all-linear");
+      "Ends of module paths (q_proj mlp.down_proj embed_tokens lm_head), or all-linear");
   targets->delimiter(',');
   command->add_option("--target-regex", options->regex, "Instead: must match the whole path")
       ->excludes(targets);

@@ -105,12 +105,29 @@ void add_what(CLI::App& command, EditorFlags& flags, const std::string& group) {
       .add_option(
           "--target-modules",
           flags.target_modules,
-          "As PEFT selects them (default: all linear layers; ft-locft: down_proj)")
+          "As PEFT selects them (default: all linear layers; ft-locft: down_proj). A LoRA also\n"
+          "takes embeddings (embed_tokens, wte) and the output head (lm_head)")
       ->delimiter(',')
       ->group(group);
   command
       .add_option(
           "--layers", flags.layers, "Layers, such as 2-3,-1 (default: all; ft-locft: a late one)")
+      ->group(group);
+  command
+      .add_option(
+          "--bias",
+          flags.bias,
+          "Biases trained beside an adapter: none, all, or the targets' own (lora_only; "
+          "vera_only)\n"
+          "(default none)")
+      ->group(group);
+  command
+      .add_option(
+          "--modules-to-save",
+          flags.modules_to_save,
+          "Modules of which a whole copy is trained, by the ends of their paths: norms, lm_head,\n"
+          "embed_tokens and others")
+      ->delimiter(',')
       ->group(group);
   add(command,
       group,
@@ -220,6 +237,7 @@ editing::EditorOptions resolve(
   if (!flags.layers.empty()) {
     options.layers = flags.layers;
   }
+  options.modules_to_save = flags.modules_to_save;
   options.rslora = flags.rslora;
   // One of the two replaces whichever the recipe has.
   if (flags.steps && !flags.epochs) {
@@ -240,6 +258,7 @@ editing::EditorOptions resolve(
       ErrorCode::kInvalidArgument,
       "--eva-rho goes with --init eva");
   put(flags.eva_rho, options.eva_rho);
+  put(flags.bias, options.bias);
   put(flags.virtual_tokens, options.virtual_tokens);
   ERRATA_CHECK(
       !flags.p_tuning_encoder || options.method == "p-tuning",

@@ -19,12 +19,13 @@ struct EditorFlags {
   std::string method = "lora";
   std::vector<std::string> target_modules;
   std::string layers;
+  std::vector<std::string> modules_to_save;
   bool rslora = false;
   std::optional<std::int64_t> rank, delta_rank, virtual_tokens, steps, epochs, batch_tokens,
       batch_size, warmup;
   std::optional<double> alpha, dropout, lr, weight_decay, grad_clip, early_stop;
   std::optional<double> anchor, null_space, kl, lora_plus, eva_rho;
-  std::optional<std::string> optimizer, schedule, init, p_tuning_encoder;
+  std::optional<std::string> optimizer, schedule, init, p_tuning_encoder, bias;
 };
 
 /// The help of each option names the default of every method, from the method's own recipe.

@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-// The attachment places (architecture.md) but the first, linear layers (core/linear.h). `core` owns
-// the interfaces, `peft` implements them.
+// The attachment places (architecture.md) but the first, modules with a weight (core/adaptable.h).
+// `core` owns the interfaces, `peft` implements them.
 
 namespace errata {
 

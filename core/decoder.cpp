@@ -87,9 +87,11 @@ DecoderImpl::DecoderImpl(DecoderConfig config, torch::TensorOptions parameters)
   check_config(config_);
   parts_ = std::make_unique<Parts>(config_, parameters);
   register_module(config_.names.root, parts_->model);
-  if (!config_.tie_word_embeddings) {
+  if (config_.tie_word_embeddings) {
+    parts_->lm_head = Linear(parts_->model->embedding->weight);
+  } else {
     parts_->lm_head = register_module(
-        "lm_head", Linear(config_.hidden_size, config_.vocab_size, config_.head_bias, parameters));
+        kHeadName, Linear(config_.hidden_size, config_.vocab_size, config_.head_bias, parameters));
   }
 }
 
@@ -211,17 +213,20 @@ torch::Tensor DecoderImpl::run_packed(
 }
 
 torch::Tensor DecoderImpl::logits(const torch::Tensor& hidden) {
-  torch::Tensor z;
-  if (config_.tie_word_embeddings) {
-    z = torch::linear(hidden, parts_->model->embedding->weight.to(hidden.scalar_type()));
-  } else {
-    z = parts_->lm_head(hidden);
+  return capped(parts_->lm_head(hidden));
+}
+
+torch::Tensor DecoderImpl::base_logits(const torch::Tensor& hidden) const {
+  const Linear& head = parts_->lm_head;
+  return capped(head->compute(hidden, head->own(), hidden.scalar_type()));
+}
+
+torch::Tensor DecoderImpl::capped(const torch::Tensor& logits) const {
+  if (!config_.final_logit_softcap) {
+    return logits;
   }
-  if (config_.final_logit_softcap) {
-    const double cap = *config_.final_logit_softcap;
-    z = torch::tanh(z / cap) * cap;
-  }
-  return z;
+  const double cap = *config_.final_logit_softcap;
+  return torch::tanh(logits / cap) * cap;
 }
 
 SelfAttention DecoderImpl::attention(std::int64_t layer) const {
@@ -241,6 +246,19 @@ std::set<std::string> DecoderImpl::transposed_in_files() const {
     }
   }
   return names;
+}
+
+std::vector<std::pair<std::string, Adaptable>> DecoderImpl::adaptables() const {
+  std::vector<std::pair<std::string, Adaptable>> found;
+  for (const auto& item : named_modules("", /*include_self=*/false)) {
+    if (auto module = std::dynamic_pointer_cast<AdaptableImpl>(item.value())) {
+      found.emplace_back(item.key(), std::move(module));
+    }
+  }
+  if (config_.tie_word_embeddings) { // the embedding registers the weight
+    found.emplace_back(kHeadName, parts_->lm_head.ptr());
+  }
+  return found;
 }
 
 std::vector<std::pair<std::string, Linear>> DecoderImpl::linears() const {

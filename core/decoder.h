@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/adaptable.h"
 #include "core/attachments.h"
 #include "core/decoder_config.h"
 #include "core/decoder_layer.h"
@@ -61,6 +62,12 @@ class DecoderImpl : public torch::nn::Module {
 
   /// Output layer, with the final soft cap when the family has one: [n, hidden] -> [n, vocab].
   torch::Tensor logits(const torch::Tensor& hidden);
+  /// The same without what is attached to the output layer.
+  torch::Tensor base_logits(const torch::Tensor& hidden) const;
+
+  /// Every module that adapters can be attached to with its path, in checkpoint order: tables,
+  /// linear layers, norms and, last, the output head, which is there also when it is tied.
+  std::vector<std::pair<std::string, Adaptable>> adaptables() const;
 
   /// Every linear layer but the output head with its module path
   /// (`model.layers.0.self_attn.q_proj`), in checkpoint order.
@@ -89,6 +96,7 @@ class DecoderImpl : public torch::nn::Module {
       const PackedBatch& batch,
       const torch::Tensor& prefix_rows = {});
   torch::Tensor embed_packed(const PackedBatch& batch);
+  torch::Tensor capped(const torch::Tensor& logits) const;
   torch::Tensor hidden_after(InputAttachment& input, const PackedBatch& batch);
   InputAttachment* active_input() const;
   /// The layers on `x`, the tokens of the pass that the cache has begun.

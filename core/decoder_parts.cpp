@@ -60,7 +60,7 @@ torch::Tensor DecoderImpl::Parts::embed(
     std::int64_t limit,
     const DecoderConfig& config,
     torch::Dtype dtype) {
-  torch::Tensor x = torch::embedding(model->embedding->weight, ids).to(dtype);
+  torch::Tensor x = model->embedding(ids, dtype);
   if (model->positions) {
     ERRATA_CHECK(
         limit <= config.max_positions,
@@ -70,7 +70,7 @@ torch::Tensor DecoderImpl::Parts::embed(
         " tokens; this model has learned ",
         config.max_positions,
         " positions");
-    x = x + torch::embedding(model->positions->weight, positions).to(dtype);
+    x = x + model->positions(positions, dtype);
   }
   return config.embedding_scale == 1.0 ? x : x * rounded(config.embedding_scale, dtype);
 }
@@ -84,8 +84,7 @@ torch::Tensor DecoderImpl::Parts::put_vectors(
   const torch::Dtype dtype = x.scalar_type();
   torch::Tensor put = vectors.to(dtype).repeat({rows.size(0) / vectors.size(0), 1});
   if (model->positions) {
-    put =
-        put + torch::embedding(model->positions->weight, positions.index_select(0, rows)).to(dtype);
+    put = put + model->positions(positions.index_select(0, rows), dtype);
   }
   if (config.scales_prompts) {
     put = put * rounded(config.embedding_scale, dtype);

@@ -5,21 +5,12 @@
 #include "core/norm.h"
 #include "core/packed_attention.h"
 #include "core/rope.h"
+#include "core/token_embedding.h"
 #include "core/torch.h"
 
 #include <vector>
 
 namespace errata {
-
-/// A table of vectors, of tokens or of positions.
-class TokenEmbeddingImpl : public torch::nn::Module {
- public:
-  TokenEmbeddingImpl(std::int64_t vocab, std::int64_t hidden, torch::TensorOptions options)
-      : weight(register_parameter("weight", torch::empty({vocab, hidden}, options))) {}
-
-  torch::Tensor weight; ///< [vocab, hidden]
-};
-TORCH_MODULE(TokenEmbedding);
 
 /// The root module of a HF checkpoint (`model`): embedding, layers, final norm.
 class BackboneImpl : public torch::nn::Module {
@@ -38,7 +29,7 @@ struct DecoderImpl::Parts {
   Parts(const DecoderConfig& config, torch::TensorOptions options);
 
   Backbone model;
-  Linear lm_head{nullptr};              ///< empty when the head is tied to the embedding
+  Linear lm_head{nullptr};              ///< has the embedding's weight when it is tied to it
   std::vector<RopeTable> ropes;         ///< one for each distinct RopeConfig
   std::vector<std::size_t> layer_ropes; ///< of each layer, its place in `ropes`
 

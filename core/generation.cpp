@@ -281,6 +281,8 @@ void Generator::prefill(const std::vector<std::size_t>& group) {
   for (Row& row : rows) {
     pointers.push_back(&row);
   }
+  // The output head sees the last rows only.
+  select_route(group, std::vector<std::int64_t>(group.size(), 1));
   accept(hidden, pointers);
   cache_.append(cache);
   std::move(rows.begin(), rows.end(), std::back_inserter(rows_));

@@ -17,8 +17,8 @@ torch::Tensor kl_rows(const torch::Tensor& log_base, const torch::Tensor& log_mo
   return (log_base.exp() * (log_base - log_model)).sum(1);
 }
 
-torch::Tensor float_logits(Decoder& model, const torch::Tensor& hidden) {
-  const torch::Tensor logits = model->logits(hidden);
+torch::Tensor base_float_logits(const Decoder& model, const torch::Tensor& hidden) {
+  const torch::Tensor logits = model->base_logits(hidden);
   return logits.to(statistics_dtype(logits.scalar_type()));
 }
 
@@ -94,7 +94,7 @@ LabelLoss output_layer_loss(
     torch::Tensor base_logits;
     if (kl_count > 0) {
       const torch::NoGradGuard no_grad;
-      base_logits = float_logits(model, base.narrow(0, first, kl_count));
+      base_logits = base_float_logits(model, base.narrow(0, first, kl_count));
     }
     const torch::Tensor leaf = states.narrow(0, first, count).detach().requires_grad_();
     const torch::Tensor own = model->logits(leaf);

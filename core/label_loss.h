@@ -34,7 +34,8 @@ LabelLoss label_loss_(
 /// however long the batch is; gradients of a trained output layer accumulate on the way.
 ///
 /// `hidden` [n, hidden] are the states at the label rows, `base` [m, hidden] those of the base at
-/// the first m. Returns the loss and stores its gradient towards `hidden` in `gradient`.
+/// the first m, which go through the output layer without what is attached to it. Returns the loss
+/// and stores its gradient towards `hidden` in `gradient`.
 LabelLoss output_layer_loss(
     Decoder& model,
     const torch::Tensor& hidden,

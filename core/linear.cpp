@@ -1,6 +1,6 @@
 #include "core/linear.h"
 
-#include <algorithm>
+#include <utility>
 
 namespace errata {
 
@@ -10,33 +10,21 @@ LinearImpl::LinearImpl(
     bool with_bias,
     torch::TensorOptions options,
     bool transposed)
-    : weight(register_parameter("weight", torch::empty({out_features, in_features}, options))),
-      transposed_in_files(transposed) {
+    : transposed_in_files(transposed) {
+  own_weight(torch::empty({out_features, in_features}, options));
   if (with_bias) {
-    bias = register_parameter("bias", torch::empty({out_features}, options));
+    own_bias(torch::empty({out_features}, options));
   }
 }
 
-torch::Tensor LinearImpl::forward(const torch::Tensor& given) {
-  torch::Tensor x = given;
-  for (const auto& attachment : attachments_) {
-    x = attachment->prepare(x);
-  }
-  const torch::Dtype dtype = x.scalar_type();
-  torch::Tensor y =
-      torch::linear(x, weight.to(dtype), bias.defined() ? bias.to(dtype) : torch::Tensor());
-  for (const auto& attachment : attachments_) {
-    y = attachment->apply(x, y);
-  }
-  return y;
+LinearImpl::LinearImpl(torch::Tensor shared) : transposed_in_files(false) {
+  weight = std::move(shared);
 }
 
-void LinearImpl::attach(std::shared_ptr<LinearAttachment> attachment) {
-  attachments_.push_back(std::move(attachment));
-}
-
-void LinearImpl::detach(const LinearAttachment* attachment) {
-  std::erase_if(attachments_, [&](const auto& held) { return held.get() == attachment; });
+torch::Tensor LinearImpl::compute(
+    const torch::Tensor& x, const ModuleParameters& parameters, torch::Dtype dtype) const {
+  const auto& [matrix, shift] = parameters;
+  return torch::linear(x, matrix.to(dtype), shift.defined() ? shift.to(dtype) : torch::Tensor());
 }
 
 } // namespace errata

@@ -5,6 +5,9 @@
 
 namespace errata {
 
+/// The output head's name in every checkpoint, beside the root.
+inline constexpr const char* kHeadName = "lm_head";
+
 /// Where a family's checkpoint keeps its parts. Empty: the family has no such part.
 struct ModuleNames {
   std::string root = {};        ///< of everything but the output head

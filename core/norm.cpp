@@ -8,19 +8,20 @@ namespace {
 /// LayerNorm with a bias (1607.06450).
 class LayerNormImpl : public NormImpl {
  public:
-  LayerNormImpl(std::int64_t size, double eps, torch::TensorOptions options)
-      : weight_(register_parameter("weight", torch::empty({size}, options))),
-        bias_(register_parameter("bias", torch::empty({size}, options))),
-        eps_(eps) {}
+  LayerNormImpl(std::int64_t size, double eps, torch::TensorOptions options) : eps_(eps) {
+    own_weight(torch::empty({size}, options));
+    own_bias(torch::empty({size}, options));
+  }
 
-  torch::Tensor forward(const torch::Tensor& x) override {
-    const torch::Dtype dtype = x.scalar_type();
-    return torch::layer_norm(x, weight_.sizes(), weight_.to(dtype), bias_.to(dtype), eps_);
+  torch::Tensor compute(
+      const torch::Tensor& x,
+      const ModuleParameters& parameters,
+      torch::Dtype dtype) const override {
+    const auto& [factor, shift] = parameters;
+    return torch::layer_norm(x, factor.sizes(), factor.to(dtype), shift.to(dtype), eps_);
   }
 
  private:
-  torch::Tensor weight_;
-  torch::Tensor bias_;
   double eps_;
 };
 

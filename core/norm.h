@@ -1,5 +1,6 @@
 #pragma once
 
+#include "core/adaptable.h"
 #include "core/decoder_config.h"
 #include "core/torch.h"
 
@@ -8,9 +9,9 @@
 namespace errata {
 
 /// A normalisation of the last dimension, as `DecoderConfig::norm` says.
-class NormImpl : public torch::nn::Module {
+class NormImpl : public AdaptableImpl {
  public:
-  virtual torch::Tensor forward(const torch::Tensor& x) = 0;
+  torch::Tensor forward(const torch::Tensor& x) { return adapted(x, x.scalar_type()); }
 };
 using Norm = std::shared_ptr<NormImpl>;
 

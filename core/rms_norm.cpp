@@ -185,8 +185,8 @@ torch::Tensor rms_norm(
 }
 
 RmsNormImpl::RmsNormImpl(std::int64_t size, double eps, bool adds_one, torch::TensorOptions options)
-    : weight(register_parameter("weight", torch::empty({size}, options))),
-      eps_(eps),
-      adds_one_(adds_one) {}
+    : eps_(eps), adds_one_(adds_one) {
+  own_weight(torch::empty({size}, options));
+}
 
 } // namespace errata

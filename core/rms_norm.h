@@ -16,14 +16,15 @@ class RmsNormImpl : public NormImpl {
   /// The weight [size] is left uninitialised.
   RmsNormImpl(std::int64_t size, double eps, bool adds_one, torch::TensorOptions options = {});
 
-  torch::Tensor forward(const torch::Tensor& x) override {
-    return rms_norm(x, weight, eps_, adds_one_);
+  torch::Tensor compute(
+      const torch::Tensor& x,
+      const ModuleParameters& parameters,
+      torch::Dtype /*dtype*/) const override {
+    return rms_norm(x, parameters.weight, eps_, adds_one_);
   }
 
   bool adds_one() const { return adds_one_; }
   double eps() const { return eps_; }
-
-  torch::Tensor weight;
 
  private:
   double eps_;

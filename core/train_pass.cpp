@@ -185,7 +185,9 @@ TrainPass::Result TrainPass::accumulate(const StepBatch& batch) {
     const torch::Tensor at_labels = hidden_of(micro, packed).index_select(0, targets.rows);
     torch::Tensor gradient;
     const LabelLoss loss = output_layer_loss(model_, at_labels, base, targets, gradient);
-    at_labels.backward(gradient);
+    if (at_labels.requires_grad()) { // else nothing but the output layer is trained
+      at_labels.backward(gradient);
+    }
     const torch::Tensor sum = loss.cross_entropy + loss.kl;
     result.loss = result.loss.defined() ? result.loss + sum : sum;
   }

@@ -81,21 +81,28 @@ std::vector<ParameterGroup> parameter_groups(
   ParameterGroup first{{}, base};
   ParameterGroup second{{}, base};
   ParameterGroup vectors{{}, base};
+  ParameterGroup whole{{}, base}; // biases and copies of modules
   second.options.lr *= options.lora_plus;
   vectors.options.lr *= options.lora_plus;
   if (base.kind == OptimizerKind::kMuon) {
     vectors.options.kind = OptimizerKind::kAdamW;
     vectors.options.lr = kVectorRate;
+    whole.options = vectors.options;
   }
   for (const NamedTensor& parameter : parameters) {
     const std::string& name = parameter.first;
     const bool a = name.find(".lora_A") != std::string::npos;
     const bool b = name.find(".lora_B") != std::string::npos;
     const bool apart = b && options.lora_plus != 1;
-    (a || (b && !apart) ? first : b ? second : vectors).parameters.push_back(parameter);
+    const bool of_module = !a && !b && (name.ends_with(".weight") || name.ends_with(".bias"));
+    (a || (b && !apart) ? first
+     : b                ? second
+     : of_module        ? whole
+                        : vectors)
+        .parameters.push_back(parameter);
   }
   std::vector<ParameterGroup> groups;
-  for (ParameterGroup* group : {&first, &second, &vectors}) {
+  for (ParameterGroup* group : {&first, &second, &vectors, &whole}) {
     if (!group->parameters.empty()) {
       groups.push_back(std::move(*group));
     }
@@ -142,10 +149,13 @@ peft::AdapterConfig config_of_directions(
 
 std::vector<std::string> AdapterEditor::modules(
     const Decoder& model, const EditorOptions& options) const {
-  const peft::AdapterConfig config = adapter_config(model, options);
-  if (peft::adapter_type(config).selects_linears) {
+  peft::AdapterConfig config = adapter_config(model, options);
+  const bool more =
+      config.trained_bias != peft::TrainedBias::kNone || !config.modules_to_save.empty();
+  if (peft::adapter_type(config).selects_linears && !more) {
     return peft::match_targets(model, config);
   }
+  config.init = peft::LoraInit::kDefault; // the others look at the weights, in vain here
   return AdapterShape(model, config).adapter->modules();
 }
 

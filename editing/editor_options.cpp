@@ -3,10 +3,12 @@
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "editing/editor.h"
+#include "peft/adapter_types.h"
 
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <optional>
 
 namespace errata::editing {
 namespace {
@@ -68,7 +70,43 @@ void check_p_tuning(const EditorOptions& options) {
       "--p-tuning-encoder goes with --method p-tuning");
 }
 
+// Only adapters of chosen modules have something beside them.
+void check_trained_whole(const EditorOptions& options) {
+  trained_bias(options);
+  const peft::AdapterType* const type =
+      peft::find_adapter_type(find_editor(options.method).peft_type);
+  const auto& names = options.modules_to_save;
+  ERRATA_CHECK(
+      names.empty() || (type != nullptr && type->selects_linears),
+      ErrorCode::kInvalidArgument,
+      "--modules-to-save goes with adapters of chosen modules, not with --method ",
+      options.method);
+  ERRATA_CHECK(
+      std::find(names.begin(), names.end(), "") == names.end(),
+      ErrorCode::kInvalidArgument,
+      "--modules-to-save has an empty entry");
+}
+
 } // namespace
+
+peft::TrainedBias trained_bias(const EditorOptions& options) {
+  const peft::AdapterType* const type =
+      peft::find_adapter_type(find_editor(options.method).peft_type);
+  const std::optional<peft::TrainedBias> bias =
+      type != nullptr          ? peft::parse_trained_bias(*type, options.bias)
+      : options.bias == "none" ? std::optional(peft::TrainedBias::kNone)
+                               : std::nullopt;
+  ERRATA_CHECK(
+      bias.has_value(),
+      ErrorCode::kInvalidArgument,
+      "--bias '",
+      options.bias,
+      "' is unknown to --method ",
+      options.method,
+      "; use ",
+      type != nullptr ? peft::bias_choices(*type) : "none");
+  return *bias;
+}
 
 EditorOptions default_options(const std::string& method) {
   EditorOptions options;
@@ -90,6 +128,7 @@ void validate(const EditorOptions& options) {
   check_range("--lora-plus", options.lora_plus, 1e-6, 1e6);
   check_init(options);
   check_range("--eva-rho", options.eva_rho, 1, 1000);
+  check_trained_whole(options);
   check_count("--virtual-tokens", options.virtual_tokens, 1, 65536);
   check_p_tuning(options);
   check_count("--delta-rank", options.delta_rank, 0, 65536);
@@ -130,6 +169,8 @@ nlohmann::ordered_json to_json(const EditorOptions& options) {
   json["method"] = options.method;
   json["target-modules"] = options.target_modules;
   json["layers"] = options.layers;
+  json["bias"] = options.bias;
+  json["modules-to-save"] = options.modules_to_save;
   json["rank"] = options.rank;
   json["alpha"] = options.alpha > 0 ? options.alpha : 2.0 * static_cast<double>(options.rank);
   json["rslora"] = options.rslora;

@@ -2,6 +2,7 @@
 
 #include "core/optimizer.h"
 #include "core/train_options.h"
+#include "peft/adapter.h"
 
 #include <nlohmann/json_fwd.hpp>
 
@@ -20,6 +21,9 @@ struct EditorOptions {
   // What is trained.
   std::vector<std::string> target_modules; ///< as PEFT selects them; empty: every linear layer
   std::string layers;                      ///< "2-3,-1"; empty: all, or the method's own choice
+  /// Biases trained beside an adapter, as PEFT calls them: none, all, or the targets' (lora_only).
+  std::string bias = "none";
+  std::vector<std::string> modules_to_save; ///< of which whole copies are trained, as in PEFT
   std::int64_t rank = 64;
   double alpha = 0; ///< 0: twice the rank
   bool rslora = false;
@@ -69,6 +73,9 @@ EditorOptions default_options(const std::string& method);
 /// at random (`lora`, `dora`, `adalora`, with the default `init`) and in the weights themselves.
 /// Elsewhere `null_space` must be 0.
 bool null_space_acts(const EditorOptions& options);
+
+/// `bias` as adapters have it; a word that the method does not know is `kInvalidArgument`.
+peft::TrainedBias trained_bias(const EditorOptions& options);
 
 /// Throws `kInvalidArgument` that names the option out of range as the command line calls it.
 void validate(const EditorOptions& options);

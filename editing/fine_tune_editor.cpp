@@ -24,7 +24,22 @@ std::int64_t first_layer(const Decoder& model, const std::vector<std::string>& m
 
 std::vector<std::string> FineTuneEditor::modules(
     const Decoder& model, const EditorOptions& options) const {
-  return peft::match_targets(model, adapter_config(model, options));
+  std::vector<std::string> matched = peft::match_targets(model, adapter_config(model, options));
+  const auto linears = model->linears();
+  for (const std::string& module : matched) {
+    ERRATA_CHECK(
+        std::any_of(
+            linears.begin(),
+            linears.end(),
+            [&](const auto& linear) { return linear.first == module; }),
+        ErrorCode::kInvalidArgument,
+        "--method ",
+        options.method,
+        " trains linear layers of the blocks; ",
+        module,
+        " is none: use --method lora, with --modules-to-save for the whole of it");
+  }
+  return matched;
 }
 
 std::int64_t FineTuneEditor::trainable_parameters(

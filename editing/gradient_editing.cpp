@@ -113,6 +113,8 @@ peft::AdapterConfig adapter_config(
   } else {
     config.target_modules = options.target_modules;
   }
+  config.trained_bias = trained_bias(options);
+  config.modules_to_save = options.modules_to_save;
   if (!options.layers.empty()) {
     config.layers_to_transform = peft::parse_layers(options.layers, model->config().num_layers());
   } else if (options.method == "ft-locft") {

@@ -22,7 +22,7 @@ struct LastInput {
   std::shared_ptr<Moment> moment;
 };
 
-class MomentListener final : public LinearAttachment {
+class MomentListener final : public ModuleAttachment {
  public:
   explicit MomentListener(std::shared_ptr<LastInput> last) : last_(std::move(last)) {}
 
@@ -62,12 +62,19 @@ class Listening {
  public:
   Listening(Decoder& model, const std::vector<std::string>& modules) {
     const auto last = std::make_shared<LastInput>();
+    const auto listened = [&](const std::string& name) {
+      return std::find(modules.begin(), modules.end(), name) != modules.end();
+    };
     for (auto& [name, linear] : model->linears()) {
-      if (std::find(modules.begin(), modules.end(), name) != modules.end()) {
+      if (listened(name)) {
         listeners.emplace_back(name, std::make_shared<MomentListener>(last));
         linears_.push_back(linear);
         linears_.back()->attach(listeners.back().second);
       }
+    }
+    if (listened(kHeadName)) {
+      listeners.emplace_back(kHeadName, std::make_shared<MomentListener>(last));
+      head_ = listeners.back().second;
     }
   }
   ~Listening() {
@@ -78,9 +85,17 @@ class Listening {
   Listening(const Listening&) = delete;
   Listening& operator=(const Listening&) = delete;
 
+  /// What the output head would see; it need not run for that.
+  void hear_head(const torch::Tensor& hidden) const {
+    if (head_) {
+      head_->apply(hidden, {});
+    }
+  }
+
   std::vector<std::pair<std::string, std::shared_ptr<MomentListener>>> listeners;
 
  private:
+  std::shared_ptr<MomentListener> head_;
   std::vector<Linear> linears_;
 };
 
@@ -97,7 +112,7 @@ std::map<std::string, InputMoment> input_moments(
   const auto plan = plan_stream(source, options);
   for (std::int64_t done = 0; done < batches;) {
     for (const MicroBatch& micro : plan->next().micro) {
-      model->hidden(pack_examples(micro, model->device()));
+      listening.hear_head(model->hidden(pack_examples(micro, model->device())));
       ++done;
     }
   }

@@ -11,15 +11,15 @@
 
 namespace errata::editing {
 
-/// What a layer gets to see, over all tokens, float64.
+/// What a module gets to see, over all tokens, float64.
 struct InputMoment {
   torch::Tensor second; ///< E[x x^T] [in, in]
   torch::Tensor mean;   ///< E[x] [in]
 };
 
-/// The moments of the inputs of each module, over every token of
-/// `batches` micro-batches of `options.micro_tokens` from `source`. Modules with one input (q, k
-/// and v; gate and up) share the tensors.
+/// The moments of the inputs of each linear layer and of the head, over every token of `batches`
+/// micro-batches of `options.micro_tokens` from `source`. Modules with one input (q, k and v; gate
+/// and up) share the tensors.
 std::map<std::string, InputMoment> input_moments(
     Decoder& model,
     const std::vector<std::string>& modules,

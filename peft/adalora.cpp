@@ -5,6 +5,7 @@
 #include "peft/config_file.h"
 #include "peft/lora.h"
 #include "peft/lora_function.h"
+#include "peft/trained_parameters.h"
 
 #include <algorithm>
 #include <cmath>
@@ -120,7 +121,7 @@ std::unique_ptr<Adapter> attach_adalora(
     std::uint64_t seed) {
   constexpr double kDeviation = 0.02;
   torch::Generator generator = at::detail::createCPUGenerator(seed);
-  auto parts = make_parts(model, modules, [&](const std::string& module, const Linear& linear) {
+  auto parts = make_parts(model, modules, [&](const std::string& module, const Adaptable& linear) {
     const std::int64_t rank = kept_rank(config, module);
     const auto leaf = [&](torch::Tensor value) {
       return value.to(linear->weight.device()).requires_grad_(true);
@@ -139,7 +140,7 @@ std::unique_ptr<Adapter> attach_adalora(
         adalora_scale(config),
         config.lora_dropout);
   });
-  return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts));
+  return with_trained_parameters(model, std::move(config), std::move(parts), start);
 }
 
 } // namespace
@@ -149,6 +150,7 @@ const AdapterType& adalora_type() {
       .peft_type = "ADALORA",
       .name = "AdaLoRA",
       .shared_tensors = {},
+      .bias_of_targets = "lora_only",
       .default_targets = lora_type().default_targets,
       .check = check_adalora,
       .read = read_adalora,
@@ -193,10 +195,13 @@ std::unique_ptr<Adapter> drop_pruned(
   const torch::NoGradGuard no_grad;
   AdapterConfig config = adapter->config();
   config.adalora = schedule;
-  const std::vector<std::string> modules = adapter->modules();
+  std::vector<std::string> modules; // without those of which only copies are trained
   std::map<std::string, torch::Tensor> values;
   for (const auto& [name, tensor] : adapter->named_parameters()) {
     values[name] = tensor.detach().clone();
+    if (name.ends_with(kTripletSuffix)) {
+      modules.push_back(name.substr(0, name.size() - kTripletSuffix.size()));
+    }
   }
   std::map<std::string, torch::Tensor> left;
   for (const std::string& module : modules) {
@@ -213,8 +218,11 @@ std::unique_ptr<Adapter> drop_pruned(
   adapter.reset();
   auto pruned = attach_adalora(model, std::move(config), modules, Start::kFromFile, /*seed=*/0);
   for (auto& [name, tensor] : pruned->named_parameters()) {
+    const bool factor = name.find(".lora_") != std::string::npos;
     const torch::Tensor& indices = left[name.substr(0, name.rfind('.'))];
-    tensor.detach().copy_(values[name].index_select(name.ends_with("lora_B") ? 1 : 0, indices));
+    tensor.detach().copy_(
+        factor ? values[name].index_select(name.ends_with("lora_B") ? 1 : 0, indices)
+               : values[name]);
   }
   return pruned;
 }

@@ -26,6 +26,9 @@ RankAllocator::RankAllocator(FlatParameters& parameters, const AdaLoraConfig& co
   for (std::size_t i = 0; i < entries.size(); ++i) {
     const std::string& name = entries[i].name;
     const std::size_t dot = name.rfind('.');
+    if (name.find(".lora_") != dot) {
+      continue; // a bias, or a copy of a module
+    }
     Triplets& module = found[name.substr(0, dot)];
     module.module = name.substr(0, dot);
     const std::string leaf = name.substr(dot + 1);

@@ -24,6 +24,13 @@ enum class LoraInit {
   kOlora,    ///< its first r columns of Q and rows of R (2406.01775)
 };
 
+/// PEFT's `bias`: which biases are trained beside the adapter.
+enum class TrainedBias {
+  kNone,
+  kAll,     ///< every bias of the model
+  kTargets, ///< those of the modules that the adapter is on: lora_only, vera_only
+};
+
 /// AdaLoRA's schedule (2303.10512).
 struct AdaLoraConfig {
   std::int64_t target_r = 8; ///< mean rank at the end
@@ -105,6 +112,12 @@ struct AdapterConfig {
   /// The base keeps its weights as [in, out] (GPT-2). Only told to PEFT: adapters do not differ.
   bool fan_in_fan_out = false;
 
+  // What is trained whole beside that, by the types that select modules.
+  TrainedBias trained_bias = TrainedBias::kNone;
+  /// Modules of which a copy is trained: those whose path ends in an entry, at a dot or not, with
+  /// all that they consist of.
+  std::vector<std::string> modules_to_save;
+
   // LORA; r, lora_alpha and lora_dropout also ADALORA, r and lora_dropout (vera_dropout) also VERA.
   std::int64_t r = 8;
   double lora_alpha = 8;
@@ -112,6 +125,9 @@ struct AdapterConfig {
   bool use_rslora = false;
   bool use_dora = false;
   LoraInit init = LoraInit::kDefault;
+  /// Of a file: what is done to the embedding or the head of a tied model is done to both. In
+  /// memory the two are named one by one instead.
+  bool ensure_weight_tying = false;
   /// Rank and alpha of the modules whose path ends in a match of the key; the first key that does
   /// counts, so the order of the file is kept.
   std::vector<std::pair<std::string, std::int64_t>> rank_pattern;
@@ -135,10 +151,11 @@ struct AdapterConfig {
 /// `kInvalidArgument` for a bad form or an index out of range.
 std::vector<std::int64_t> parse_layers(const std::string& text, std::int64_t num_layers);
 
-/// Paths of the linears that the config selects, by PEFT's rules (docs/formats/adapter.md), in
-/// model order. A target that matches nothing, a layer out of range and an expression together with
-/// `layers_to_transform` are `kInvalidArgument`; the first lists near names. "all-linear" does go
-/// with layers, which PEFT does not allow.
+/// Paths of the modules that the config selects, by PEFT's rules (docs/formats/adapter.md), in
+/// model order: linear layers and the output head, for LORA also tables of vectors. A target that
+/// matches nothing, a layer out of range and an expression together with `layers_to_transform` are
+/// `kInvalidArgument`; the first lists near names. "all-linear" does go with layers, which PEFT
+/// does not allow.
 std::vector<std::string> match_targets(const Decoder& model, const AdapterConfig& config);
 
 /// Rank and scale s (alpha/r, or alpha/sqrt(r) for rsLoRA) of one module after the patterns.
@@ -160,7 +177,7 @@ class Adapter {
   virtual std::vector<std::pair<std::string, torch::Tensor>> file_tensors() const = 0;
   /// The config that belongs to `file_tensors`.
   virtual AdapterConfig file_config() const = 0;
-  /// Paths of the modules it touches, in model order.
+  /// Paths of the modules whose parameters it changes, in model order.
   virtual std::vector<std::string> modules() const = 0;
 
   virtual void set_enabled(bool enabled) = 0;
@@ -183,8 +200,11 @@ class Adapter {
   virtual void unmerge() = 0;
   virtual bool merged() const = 0;
 
-  /// The change of the weight of `module` [out, in], float32, times the adapter's weight. A module
-  /// that the adapter does not touch is `kNotFound`.
+  /// False when the adapter changes nothing but the bias of `module`.
+  virtual bool changes_weight(const std::string& /*module*/) const { return true; }
+  /// The change of the weight of `module`, in the weight's shape ([out, in] of a linear layer),
+  /// float32, times the adapter's weight; undefined without `changes_weight`. A module that the
+  /// adapter does not touch is `kNotFound`.
   virtual torch::Tensor delta(const std::string& module) const = 0;
   /// The change of its bias [out]; undefined when there is none.
   virtual torch::Tensor bias_delta(const std::string& module) const = 0;

@@ -76,7 +76,8 @@ void read_layers(const JsonFields& fields, AdapterConfig& config) {
 void check_meaning(const JsonFields& fields, const AdapterType& type) {
   for (const auto& [key, value] : fields.value().items()) {
     const bool passes = contains(kCommon, key) || contains(type.keys, key) ||
-                        contains(kInformative, key) || is_empty(value);
+                        contains(kInformative, key) || is_empty(value) ||
+                        (key == "modules_to_save" && type.selects_linears);
     ERRATA_CHECK(
         passes,
         ErrorCode::kUnsupported,
@@ -96,14 +97,30 @@ void check_meaning(const JsonFields& fields, const AdapterType& type) {
       ": task_type '",
       task,
       "' is not a language model's; expected CAUSAL_LM");
+}
+
+// PEFT's `bias` and `modules_to_save`.
+void read_trained_parameters(
+    const JsonFields& fields, const AdapterType& type, AdapterConfig& config) {
   const auto bias = fields.optional<std::string>("bias", "none");
+  const auto kind = parse_trained_bias(type, bias);
   ERRATA_CHECK(
-      bias == "none",
+      kind.has_value(),
       ErrorCode::kUnsupported,
       fields.where(),
       ": bias '",
       bias,
-      "' is not supported; expected none");
+      "' is not supported; expected ",
+      bias_choices(type));
+  config.trained_bias = *kind;
+  std::optional<std::string> text;
+  read_names(fields, "modules_to_save", config.modules_to_save, text);
+  const auto& names = config.modules_to_save;
+  ERRATA_CHECK(
+      !text && std::find(names.begin(), names.end(), "") == names.end(),
+      ErrorCode::kCorrupt,
+      fields.where(),
+      ": field 'modules_to_save' is not a list of module names");
 }
 
 AdapterConfig read_common(const ConfigFile& file, const AdapterType& type) {
@@ -116,6 +133,7 @@ AdapterConfig read_common(const ConfigFile& file, const AdapterType& type) {
   read_names(fields, "target_modules", config.target_modules, config.target_regex);
   read_names(fields, "exclude_modules", config.exclude_modules, config.exclude_regex);
   read_layers(fields, config);
+  read_trained_parameters(fields, type, config);
   type.read(file, config);
   try {
     type.check(config);

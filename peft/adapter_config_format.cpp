@@ -28,11 +28,11 @@ OrderedJson peft_json(const AdapterConfig& config) {
   }
   type.write(config, json);
   if (type.has_layers) {
-    json["bias"] = "none"; // known to the same types
+    json["bias"] = trained_bias_name(type, config.trained_bias); // known to the same types
     json["layers_to_transform"] = list_or_null(config.layers_to_transform);
     json["layers_pattern"] = list_or_null(config.layers_pattern);
   }
-  json["modules_to_save"] = nullptr;
+  json["modules_to_save"] = list_or_null(config.modules_to_save);
   return json;
 }
 

@@ -21,12 +21,15 @@ NamedTensors tensors_of_parts(const std::vector<Part>& parts) {
   return all;
 }
 
+/// Each once; the parts of one module stand together.
 template <typename Part>
 std::vector<std::string> modules_of_parts(const std::vector<Part>& parts) {
   std::vector<std::string> names;
   names.reserve(parts.size());
   for (const Part& part : parts) {
-    names.push_back(part.module);
+    if (names.empty() || names.back() != part.module) {
+      names.push_back(part.module);
+    }
   }
   return names;
 }

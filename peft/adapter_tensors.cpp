@@ -17,7 +17,9 @@ constexpr std::array<std::string_view, 3> kBeforeRoot = {"", "model.", "language
 constexpr std::array<std::string_view, 3> kInsteadOfRoot = {
     "", "model.language_model.", "language_model."};
 
-// "model." of "model.layers.3.…"; nothing when the name is not below the decoder's layers.
+constexpr std::string_view kMultimodalHead = "language_model."; // transformers 4
+
+// "model." of "model.layers.3.…"; nothing when the name is below none of the decoder's parts.
 std::optional<std::string> model_prefix(const std::string& name, const ModuleNames& names) {
   std::vector<std::string> prefixes;
   for (const std::string_view before : kBeforeRoot) {
@@ -25,14 +27,30 @@ std::optional<std::string> model_prefix(const std::string& name, const ModuleNam
   }
   prefixes.insert(prefixes.end(), kInsteadOfRoot.begin(), kInsteadOfRoot.end());
   const auto found = std::find_if(prefixes.begin(), prefixes.end(), [&](const auto& prefix) {
-    return name.starts_with(concat(prefix, names.layers, "."));
+    const std::array parts = {&names.layers, &names.embedding, &names.positions, &names.final_norm};
+    return std::any_of(parts.begin(), parts.end(), [&](const std::string* part) {
+      return !part->empty() && name.starts_with(concat(prefix, *part, "."));
+    });
   });
   return found == prefixes.end() ? std::nullopt : std::optional(*found);
 }
 
-bool names_embedding_or_head(const std::string& name, const ModuleNames& names) {
-  return name.find(names.embedding + ".") != std::string::npos || name.starts_with("lm_head.") ||
-         name.find(".lm_head.") != std::string::npos;
+// "lm_head.…" of what the output head has; nothing for others.
+std::optional<std::string> head_name(const std::string& name) {
+  std::string_view below = name;
+  if (below.starts_with(kMultimodalHead)) {
+    below.remove_prefix(kMultimodalHead.size());
+  }
+  return below.starts_with(concat(kHeadName, ".")) ? std::optional(std::string(below))
+                                                   : std::nullopt;
+}
+
+// PEFT with `bias` saves also the biases beside those of modules_to_save, which nothing computes
+// with, and the latter twice.
+bool is_unused_bias(std::string_view name) {
+  constexpr auto kNone = std::string_view::npos;
+  return name.ends_with(".bias") &&
+         (name.find(".original_module.") != kNone || name.find(".modules_to_save.") != kNone);
 }
 
 bool contains_name(const std::vector<std::string_view>& names, std::string_view name) {
@@ -79,16 +97,12 @@ AdapterTensors read_adapter_tensors(
         " is unexpected; PEFT's names start with ",
         prefix);
     const std::string inner = name.substr(prefix.size());
-    if (inner.ends_with(".ranknum")) { // AdaLoRA's init_r once more, in files of older PEFT
+    // AdaLoRA's init_r once more, in files of older PEFT.
+    if (inner.ends_with(".ranknum") || is_unused_bias(inner)) {
       continue;
     }
-    if (names_embedding_or_head(inner, names)) {
-      ERRATA_CHECK(
-          inner.ends_with(".base_layer.weight"),
-          ErrorCode::kUnsupported,
-          where,
-          " changes the embedding or the output head, which is not supported; train linear layers "
-          "only");
+    if (const auto head = head_name(inner)) {
+      result.tensors.emplace(*head, to_float32(file.tensor(name), where));
       continue;
     }
     const auto here = model_prefix(inner, names);
@@ -96,7 +110,7 @@ AdapterTensors read_adapter_tensors(
         here.has_value(),
         ErrorCode::kCorrupt,
         where,
-        " is unexpected; errata knows adapters of the decoder's layers");
+        " is unexpected; errata knows adapters of a text decoder's modules");
     ERRATA_CHECK(
         !found_prefix || *found_prefix == *here,
         ErrorCode::kCorrupt,
@@ -109,6 +123,15 @@ AdapterTensors read_adapter_tensors(
   }
   result.model_prefix = found_prefix.value_or(names.root + ".");
   return result;
+}
+
+std::string path_in_file(
+    const std::string& module, const std::string& prefix, const ModuleNames& names) {
+  if (module == kHeadName) {
+    return prefix == concat(kMultimodalHead, names.root, ".") ? concat(kMultimodalHead, kHeadName)
+                                                              : module;
+  }
+  return prefix + module.substr(names.root.size() + 1);
 }
 
 } // namespace errata::peft

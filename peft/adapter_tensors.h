@@ -21,14 +21,16 @@ struct AdapterTensors {
 
 /// Reads `path` of an adapter of this `type`, or (null) of a DELTA. Names carry PEFT's prefix when
 /// the type is PEFT's, none when it is errata's own. What a type shares among modules keeps its
-/// name. Whole base matrices that PEFT stores beside an adapter are left out; adapters on
-/// embeddings or the output head are `kUnsupported`; names outside the decoder's layers, mixed
-/// prefixes and values that are not finite `kCorrupt`.
+/// name. Names outside the decoder, mixed prefixes and values that are not finite are `kCorrupt`.
 AdapterTensors read_adapter_tensors(
     const std::filesystem::path& path, const AdapterType* type, const ModuleNames& names);
 
 /// A value of an adapter's file, F32, BF16 or F16 (`kUnsupported`) and finite (`kCorrupt`), as a
 /// copy in float32. `where` begins the message.
 torch::Tensor adapter_float32(const torch::Tensor& tensor, const std::string& where);
+
+/// What a file with this `model_prefix` calls the decoder's `module`.
+std::string path_in_file(
+    const std::string& module, const std::string& prefix, const ModuleNames& names);
 
 } // namespace errata::peft

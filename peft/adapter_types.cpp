@@ -38,7 +38,7 @@ const AdapterType* find_adapter_type(std::string_view peft_type) {
 }
 
 bool changes_weights_alone(const Adapter& adapter) {
-  if (!adapter.can_merge()) {
+  if (!adapter.can_merge() || !adapter.config().modules_to_save.empty()) {
     return false;
   }
   const std::vector<std::string> modules = adapter.modules();
@@ -54,6 +54,32 @@ std::string way_out(const Adapter& adapter) {
   }
   return adapter_type(adapter.config()).own ? "errata itself runs it (--adapter)"
                                             : "serve it as an adapter (--to peft)";
+}
+
+std::string trained_bias_name(const AdapterType& type, TrainedBias bias) {
+  switch (bias) {
+    case TrainedBias::kNone:
+      break;
+    case TrainedBias::kAll:
+      return "all";
+    case TrainedBias::kTargets:
+      return std::string(type.bias_of_targets);
+  }
+  return "none";
+}
+
+std::optional<TrainedBias> parse_trained_bias(const AdapterType& type, std::string_view name) {
+  for (const TrainedBias bias : {TrainedBias::kNone, TrainedBias::kAll, TrainedBias::kTargets}) {
+    const bool known = bias == TrainedBias::kNone || !type.bias_of_targets.empty();
+    if (known && name == trained_bias_name(type, bias)) {
+      return bias;
+    }
+  }
+  return std::nullopt;
+}
+
+std::string bias_choices(const AdapterType& type) {
+  return type.bias_of_targets.empty() ? "none" : concat("none, all or ", type.bias_of_targets);
 }
 
 const AdapterType& adapter_type(const AdapterConfig& config) {

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,8 +31,11 @@ struct AdapterType {
   std::string_view name;      ///< as people write it, for messages
   /// Names of tensors that belong to no module.
   std::vector<std::string_view> shared_tensors;
-  bool has_layers = true;      ///< PEFT's config knows layers_to_transform
-  bool has_excludes = true;    ///< and exclude_modules
+  bool has_layers = true;   ///< PEFT's config knows layers_to_transform
+  bool has_excludes = true; ///< and exclude_modules
+  /// How PEFT's `bias` calls the biases of the targets; empty: it knows no biases.
+  std::string_view bias_of_targets = {};
+  bool adapts_tables = false;  ///< also embeddings may be targets
   bool selects_linears = true; ///< has target_modules
   /// The modules that a config without targets selects on this family; empty: it must name them.
   /// Null where the type selects none.
@@ -56,10 +60,18 @@ struct AdapterType {
 const std::vector<const AdapterType*>& adapter_types();
 /// Null when PEFT's `peft_type` is not supported.
 const AdapterType* find_adapter_type(std::string_view peft_type);
-/// True when a change of weights, and of nothing else (a bias, a prompt), is all that it does.
+/// True when a change of the matrices that it targets, and of nothing else (a bias, a prompt, a
+/// module of modules_to_save), is all that it does.
 bool changes_weights_alone(const Adapter& adapter);
 /// Where what this adapter computes can go, for the end of a message.
 std::string way_out(const Adapter& adapter);
+
+/// PEFT's word for what is trained of the biases, and back; nothing for a word that the type does
+/// not know.
+std::string trained_bias_name(const AdapterType& type, TrainedBias bias);
+std::optional<TrainedBias> parse_trained_bias(const AdapterType& type, std::string_view name);
+/// Its words, for messages: "none, all or lora_only".
+std::string bias_choices(const AdapterType& type);
 
 /// The type of a config in memory, which is one of them.
 const AdapterType& adapter_type(const AdapterConfig& config);

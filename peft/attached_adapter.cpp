@@ -1,6 +1,7 @@
 #include "peft/attached_adapter.h"
 
 #include "core/base/error.h"
+#include "core/token_embedding.h"
 #include "peft/adapter_parts.h"
 #include "peft/lora.h"
 
@@ -15,24 +16,28 @@ AttachedAdapter::AttachedAdapter(AdapterConfig config, std::vector<Part> parts, 
     : config_(std::move(config)), parts_(std::move(parts)), shared_(std::move(shared)) {
   check_alone();
   for (Part& part : parts_) {
-    part.linear->attach(part.attachment);
+    part.target->attach(part.attachment);
   }
 }
 
 AttachedAdapter::~AttachedAdapter() {
   unmerge();
   for (Part& part : parts_) {
-    part.linear->detach(part.attachment.get());
+    part.target->detach(part.attachment.get());
   }
 }
 
 // Adapters whose change depends on what else a module computes have no defined sum.
 void AttachedAdapter::check_alone() const {
+  std::set<const ModuleAttachment*> own;
   for (const Part& part : parts_) {
-    for (const auto& entry : part.linear->attachments()) {
+    own.insert(part.attachment.get());
+  }
+  for (const Part& part : parts_) {
+    for (const auto& entry : part.target->attachments()) {
       const auto* other = dynamic_cast<const Attachment*>(entry.get());
       ERRATA_CHECK(
-          other == nullptr || other == part.attachment.get() || !other->enabled ||
+          other == nullptr || own.contains(other) || !other->enabled ||
               (other->additive() && part.attachment->additive()),
           ErrorCode::kUnsupported,
           "two adapters on ",
@@ -91,7 +96,7 @@ void AttachedAdapter::select_rows(const torch::Tensor& rows) {
       "a merged adapter is in all rows; unmerge it first");
   // A decoder is on one device.
   const torch::Tensor here =
-      rows.defined() ? rows.to(parts_.front().linear->weight.device()) : torch::Tensor();
+      rows.defined() ? rows.to(parts_.front().target->weight.device()) : torch::Tensor();
   for (Part& part : parts_) {
     part.attachment->rows = here;
   }
@@ -103,15 +108,12 @@ void AttachedAdapter::merge() {
   }
   merged_ = true;
   for (Part& part : parts_) {
-    LinearImpl& linear = *part.linear;
-    auto kept = kept_weight(linear);
+    auto kept = kept_parameters(*part.target);
     if (kept == nullptr) {
-      // `data()` shares the storage but not the parameter, whose tensor is about to be replaced.
-      kept = std::make_shared<KeptWeight>(KeptWeight{
-          linear.weight.data(), linear.bias.defined() ? linear.bias.data() : torch::Tensor()});
+      kept = std::make_shared<const ModuleParameters>(part.target->own());
     }
     part.attachment->kept = std::move(kept);
-    rewrite_merged_weight(linear, *part.attachment->kept);
+    rewrite_merged(*part.target, *part.attachment->kept);
   }
 }
 
@@ -123,7 +125,7 @@ void AttachedAdapter::unmerge() {
   for (Part& part : parts_) {
     const auto kept = std::move(part.attachment->kept);
     part.attachment->kept = nullptr;
-    rewrite_merged_weight(*part.linear, *kept);
+    rewrite_merged(*part.target, *kept);
   }
 }
 
@@ -132,31 +134,50 @@ void AttachedAdapter::rewrite_if_merged() {
     return;
   }
   for (Part& part : parts_) {
-    rewrite_merged_weight(*part.linear, *part.attachment->kept);
+    rewrite_merged(*part.target, *part.attachment->kept);
   }
 }
 
-const AttachedAdapter::Part& AttachedAdapter::part(const std::string& module) const {
-  const auto found = std::find_if(parts_.begin(), parts_.end(), [&](const Part& candidate) {
-    return candidate.module == module;
+std::vector<const Attachment*> AttachedAdapter::attachments_of(const std::string& module) const {
+  std::vector<const Attachment*> found;
+  for (const Part& part : parts_) {
+    if (part.module == module) {
+      found.push_back(part.attachment.get());
+    }
+  }
+  ERRATA_CHECK(!found.empty(), ErrorCode::kNotFound, "the adapter does not touch module ", module);
+  return found;
+}
+
+bool AttachedAdapter::changes_weight(const std::string& module) const {
+  const auto attachments = attachments_of(module);
+  return std::any_of(attachments.begin(), attachments.end(), [](const Attachment* attachment) {
+    return attachment->changes_weight();
   });
-  ERRATA_CHECK(
-      found != parts_.end(), ErrorCode::kNotFound, "the adapter does not touch module ", module);
-  return *found;
 }
 
 torch::Tensor AttachedAdapter::delta(const std::string& module) const {
-  return part(module).attachment->delta();
+  torch::Tensor sum;
+  for (const Attachment* attachment : attachments_of(module)) {
+    const torch::Tensor delta = attachment->delta();
+    sum = sum.defined() && delta.defined() ? sum.add_(delta) : sum.defined() ? sum : delta;
+  }
+  return sum;
 }
 
 torch::Tensor AttachedAdapter::bias_delta(const std::string& module) const {
-  return part(module).attachment->bias_delta();
+  torch::Tensor sum;
+  for (const Attachment* attachment : attachments_of(module)) {
+    const torch::Tensor delta = attachment->bias_delta();
+    sum = sum.defined() && delta.defined() ? sum.add_(delta) : sum.defined() ? sum : delta;
+  }
+  return sum;
 }
 
 std::int64_t AttachedAdapter::first_layer() const {
-  std::int64_t first = layer_of(parts_.front().module);
+  std::int64_t first = parts_.front().layer;
   for (const Part& part : parts_) {
-    first = std::min(first, layer_of(part.module));
+    first = std::min(first, part.layer);
   }
   return first;
 }
@@ -165,21 +186,45 @@ std::vector<AttachedAdapter::Part> make_parts(
     const Decoder& model, const std::vector<std::string>& modules, const MakeAttachment& make) {
   const std::set<std::string> selected(modules.begin(), modules.end());
   std::vector<AttachedAdapter::Part> parts;
-  for (const auto& [path, linear] : model->linears()) {
+  for (const auto& [path, target] : model->adaptables()) {
     if (selected.contains(path)) {
-      parts.push_back({path, linear, make(path, linear)});
+      parts.push_back({path, target, make(path, target), lowest_layer(model->config(), path)});
     }
   }
   return parts;
 }
 
-Linear find_linear(const Decoder& model, const std::string& module) {
-  for (auto& [name, linear] : model->linears()) {
-    if (name == module) {
-      return linear;
+Adaptable find_module(const Decoder& model, const std::string& path) {
+  for (auto& [name, module] : model->adaptables()) {
+    if (name == path) {
+      return module;
     }
   }
-  ERRATA_FAIL(ErrorCode::kInvalidArgument, "the model has no linear layer '", module, "'");
+  ERRATA_FAIL(
+      ErrorCode::kInvalidArgument, "the model has no module '", path, "' that adapters can change");
+}
+
+bool is_table(const AdaptableImpl& module) {
+  return dynamic_cast<const TokenEmbeddingImpl*>(&module) != nullptr;
+}
+
+bool has_matrix(const AdaptableImpl& module) {
+  return is_table(module) || dynamic_cast<const LinearImpl*>(&module) != nullptr;
+}
+
+std::pair<std::int64_t, std::int64_t> matrix_shape(const AdaptableImpl& module) {
+  const torch::Tensor& weight = module.weight;
+  return is_table(module) ? std::pair(weight.size(1), weight.size(0))
+                          : std::pair(weight.size(0), weight.size(1));
+}
+
+std::int64_t lowest_layer(const DecoderConfig& config, const std::string& module) {
+  const ModuleNames& names = config.names;
+  if (module.starts_with(concat(names.root, ".", names.layers, "."))) {
+    return layer_of(module);
+  }
+  const bool after = module == kHeadName || module == concat(names.root, ".", names.final_norm);
+  return after ? config.num_layers() : 0;
 }
 
 std::int64_t layer_of(const std::string& module) {

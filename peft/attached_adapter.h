@@ -11,17 +11,19 @@
 
 namespace errata::peft {
 
-/// An adapter made of attachments to linears. Constructing it attaches, destroying it unmerges and
+/// An adapter made of attachments to modules. Constructing it attaches, destroying it unmerges and
 /// detaches.
 class AttachedAdapter final : public Adapter {
  public:
   struct Part {
     std::string module;
-    Linear linear{nullptr};
-    std::shared_ptr<Attachment> attachment; ///< shared with the linear
+    Adaptable target;
+    std::shared_ptr<Attachment> attachment; ///< shared with the module
+    std::int64_t layer = 0;                 ///< `lowest_layer` of the module
   };
 
-  /// `parts` in model order; `shared` are fixed tensors that the file holds once.
+  /// `parts` in model order, several of a module perhaps; `shared` are fixed tensors that the file
+  /// holds once.
   AttachedAdapter(AdapterConfig config, std::vector<Part> parts, NamedTensors shared = {});
   ~AttachedAdapter() override;
   AttachedAdapter(const AttachedAdapter&) = delete;
@@ -39,12 +41,13 @@ class AttachedAdapter final : public Adapter {
   void merge() override;
   void unmerge() override;
   bool merged() const override { return merged_; }
+  bool changes_weight(const std::string& module) const override;
   torch::Tensor delta(const std::string& module) const override;
   torch::Tensor bias_delta(const std::string& module) const override;
   std::int64_t first_layer() const override;
 
  private:
-  const Part& part(const std::string& module) const;
+  std::vector<const Attachment*> attachments_of(const std::string& module) const;
   void check_alone() const;
   void rewrite_if_merged();
 
@@ -55,16 +58,27 @@ class AttachedAdapter final : public Adapter {
   bool merged_ = false;
 };
 
-/// Makes what is attached to the linear at a path.
+/// Makes what is attached to the module at a path.
 using MakeAttachment =
-    std::function<std::shared_ptr<Attachment>(const std::string& module, const Linear& linear)>;
+    std::function<std::shared_ptr<Attachment>(const std::string& module, const Adaptable& target)>;
 
 /// The parts of an adapter on `modules`, in model order.
 std::vector<AttachedAdapter::Part> make_parts(
     const Decoder& model, const std::vector<std::string>& modules, const MakeAttachment& make);
 
-/// The linears of `model` by path. The pointers are shared with the model.
-Linear find_linear(const Decoder& model, const std::string& module);
+/// The module at a path, shared with the model; `kInvalidArgument` when adapters know none there.
+Adaptable find_module(const Decoder& model, const std::string& path);
+/// A table of vectors, of tokens or of positions.
+bool is_table(const AdaptableImpl& module);
+/// Whether it has a matrix of its own for linear algebra: a linear layer, the output head, a table.
+bool has_matrix(const AdaptableImpl& module);
+/// [out, in] of a linear layer; of a table, which is one on tokens as unit vectors,
+/// [hidden, entries].
+std::pair<std::int64_t, std::int64_t> matrix_shape(const AdaptableImpl& module);
+
+/// The first layer whose input or inside a module touches: 0 for tables, the number of layers for
+/// the final norm and the output head.
+std::int64_t lowest_layer(const DecoderConfig& config, const std::string& module);
 
 /// The layer that a module path names first: 3 for `model.layers.3.mlp.up_proj`; 0 without a
 /// number.

@@ -10,9 +10,9 @@ torch::Tensor times(torch::Tensor change, double weight) {
 // `kept` plus the sum of what `delta_of` gives for each merged attachment.
 template <typename DeltaOf>
 torch::Tensor merged_value(
-    const LinearImpl& linear, const torch::Tensor& kept, const DeltaOf& delta_of) {
+    const AdaptableImpl& module, const torch::Tensor& kept, const DeltaOf& delta_of) {
   torch::Tensor sum;
-  for (const auto& entry : linear.attachments()) {
+  for (const auto& entry : module.attachments()) {
     const auto* attachment = dynamic_cast<const Attachment*>(entry.get());
     if (attachment != nullptr && attachment->kept != nullptr && attachment->enabled) {
       const torch::Tensor delta = delta_of(*attachment);
@@ -40,6 +40,10 @@ torch::Tensor Attachment::apply(const torch::Tensor& x, const torch::Tensor& y) 
   return rows.defined()
              ? y.index_copy(0, rows, branch(x.index_select(0, rows), y.index_select(0, rows)))
              : branch(x, y);
+}
+
+const ModuleParameters* Attachment::in_place() const {
+  return active() && !rows.defined() && weight == 1.0 ? whole() : nullptr;
 }
 
 torch::Tensor Attachment::delta() const {
@@ -76,8 +80,8 @@ torch::Tensor DeltaAttachment::change() const {
   return delta_.clone();
 }
 
-std::shared_ptr<KeptWeight> kept_weight(const LinearImpl& linear) {
-  for (const auto& entry : linear.attachments()) {
+std::shared_ptr<const ModuleParameters> kept_parameters(const AdaptableImpl& module) {
+  for (const auto& entry : module.attachments()) {
     const auto* attachment = dynamic_cast<const Attachment*>(entry.get());
     if (attachment != nullptr && attachment->kept != nullptr) {
       return attachment->kept;
@@ -86,14 +90,16 @@ std::shared_ptr<KeptWeight> kept_weight(const LinearImpl& linear) {
   return nullptr;
 }
 
-void rewrite_merged_weight(LinearImpl& linear, const KeptWeight& kept) {
+void rewrite_merged(AdaptableImpl& module, const ModuleParameters& kept) {
   const torch::NoGradGuard no_grad;
-  linear.weight.set_data(merged_value(
-      linear, kept.value, [](const Attachment& attachment) { return attachment.delta(); }));
+  ModuleParameters merged;
+  merged.weight = merged_value(
+      module, kept.weight, [](const Attachment& attachment) { return attachment.delta(); });
   if (kept.bias.defined()) {
-    linear.bias.set_data(merged_value(
-        linear, kept.bias, [](const Attachment& attachment) { return attachment.bias_delta(); }));
+    merged.bias = merged_value(
+        module, kept.bias, [](const Attachment& attachment) { return attachment.bias_delta(); });
   }
+  module.replace(merged);
 }
 
 } // namespace errata::peft

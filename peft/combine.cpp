@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "peft/adapter_types.h"
+#include "peft/attached_adapter.h"
 #include "peft/lora.h"
 #include "peft/lora_pairs.h"
 
@@ -108,7 +109,8 @@ std::int64_t largest_rank(const std::vector<const Adapter*>& adapters) {
   std::int64_t rank = 0;
   for (const Adapter* adapter : adapters) {
     for (const auto& [name, tensor] : adapter->file_tensors()) {
-      if (name.ends_with("lora_A.weight") || name.ends_with("lora_A")) {
+      if (name.ends_with("lora_A.weight") || name.ends_with("lora_A") ||
+          name.ends_with("lora_embedding_A")) {
         rank = std::max(rank, tensor.size(0));
       }
     }
@@ -143,7 +145,9 @@ void check_combine(const std::vector<const Adapter*>& adapters, const CombineOpt
         changes_weights_alone(*adapter),
         ErrorCode::kUnsupported,
         adapter_type(adapter->config()).name,
-        " changes biases too, which no LoRA can, and cannot be combined; ",
+        " ",
+        beyond_pairs(*adapter),
+        ", which no LoRA has, cannot be combined; ",
         way_out(*adapter));
   }
 }
@@ -216,7 +220,7 @@ std::unique_ptr<Adapter> combine_adapters(
   const bool again = chosen.of == Combination::Of::kChanges;
   const std::int64_t rank = options.rank > 0 || !again ? options.rank : largest_rank(adapters);
   std::vector<LoraPair> combined;
-  for (const auto& [module, linear] : model->linears()) {
+  for (const auto& [module, target] : model->adaptables()) {
     std::vector<Contribution> parts;
     for (std::size_t i = 0; i < adapters.size(); ++i) {
       if (touches(*adapters[i], module)) {
@@ -231,7 +235,8 @@ std::unique_ptr<Adapter> combine_adapters(
     } else if (chosen.of == Combination::Of::kFactors) {
       combined.push_back(merged_factors(module, parts, loras, merge, generator));
     } else {
-      const LowRank best = best_factors(merged_change(module, parts, merge, generator), rank);
+      const torch::Tensor change = merged_change(module, parts, merge, generator);
+      const LowRank best = best_factors(is_table(*target) ? change.t() : change, rank);
       combined.push_back({module, best.a, best.b});
     }
   }
@@ -243,14 +248,14 @@ std::vector<ModuleDifference> compare_adapters(
   const torch::NoGradGuard no_grad;
   std::vector<ModuleDifference> all;
   Overlap total;
-  for (const auto& [module, linear] : model->linears()) {
-    const bool in_first = touches(first, module);
-    const bool in_second = touches(second, module);
+  for (const auto& [module, target] : model->adaptables()) {
+    const bool in_first = touches(first, module) && first.changes_weight(module);
+    const bool in_second = touches(second, module) && second.changes_weight(module);
     if (!in_first && !in_second) {
       continue;
     }
     const torch::Tensor zero =
-        torch::zeros({1, 1}, linear->weight.options().dtype(torch::kFloat32));
+        torch::zeros({1, 1}, target->weight.options().dtype(torch::kFloat32));
     const torch::Tensor a = in_first ? first.delta(module) : zero;
     const torch::Tensor b = in_second ? second.delta(module) : zero;
     const Overlap here{

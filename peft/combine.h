@@ -40,7 +40,7 @@ struct CombineOptions {
 std::unique_ptr<Adapter> combine_adapters(
     Decoder& model, const std::vector<const Adapter*>& adapters, const CombineOptions& options);
 
-/// Two adapters on one module, as changes of its weight.
+/// Two adapters on one module, as changes of its weight (not of its bias).
 struct ModuleDifference {
   std::string module;
   double first = 0; ///< Frobenius norm of the first change; 0 where it does not touch the module

@@ -1,12 +1,14 @@
 #include "peft/dora.h"
 
+#include "peft/attached_adapter.h"
 #include "peft/lora_function.h"
 
 namespace errata::peft {
 
 DoraAttachment::DoraAttachment(
-    Linear linear, LowRank factors, double scale, double dropout, Start start)
-    : LinearBoundAttachment(std::move(linear)),
+    Adaptable adapted, LowRank factors, double scale, double dropout, Start start)
+    : BoundAttachment(std::move(adapted)),
+      table_(is_table(module())),
       factors_(std::move(factors)),
       scale_(scale),
       dropout_(dropout) {
@@ -16,10 +18,14 @@ DoraAttachment::DoraAttachment(
 }
 
 NamedTensors DoraAttachment::named_tensors() const {
-  return {
-      {"lora_A.weight", factors_.a},
-      {"lora_B.weight", factors_.b},
-      {"lora_magnitude_vector", magnitude_}};
+  NamedTensors tensors = named_factors(factors_, table_);
+  tensors.emplace_back("lora_magnitude_vector", magnitude_);
+  return tensors;
+}
+
+torch::Tensor DoraAttachment::base_matrix() const {
+  const torch::Tensor w = base().weight.detach().to(factors_.a.scalar_type());
+  return table_ ? w.t() : w;
 }
 
 // ||W + s B A||^2 = ||W||^2 + 2 s <W A^T, B> + s^2 <B A A^T, B>, row by row: no [out, in] matrix is
@@ -36,7 +42,7 @@ torch::Tensor DoraAttachment::norms() {
   }
   const torch::Tensor a = factors_.a.detach();
   const torch::Tensor b = factors_.b.detach();
-  const torch::Tensor w = base_weight().detach().to(a.scalar_type());
+  const torch::Tensor w = base_matrix();
   if (!weight_squares_.defined()) {
     weight_squares_ = w.square().sum(1);
   }
@@ -52,16 +58,18 @@ torch::Tensor DoraAttachment::norms() {
 torch::Tensor DoraAttachment::branch(const torch::Tensor& x, const torch::Tensor& y) {
   const torch::Tensor gain = (magnitude_ / norms()).to(y.scalar_type());
   const torch::Tensor unscaled = weight == 1.0 ? y : y.clone(); // what comes may write into y
-  const torch::Tensor& bias = base_bias();
+  const auto [own_weight, bias] = base();
   torch::Tensor input = x;
   torch::Tensor product = bias.defined() ? y - bias.to(y.scalar_type()) : y; // W x
-  if (dropout_ > 0 && torch::GradMode::is_enabled() && magnitude_.requires_grad()) {
+  if (!table_ && dropout_ > 0 && torch::GradMode::is_enabled() && magnitude_.requires_grad()) {
     // As PEFT: base and branch see the same dropped input.
     input = torch::dropout(x, dropout_, /*train=*/true);
-    product = torch::linear(input, base_weight().to(x.scalar_type()));
+    product = torch::linear(input, own_weight.to(x.scalar_type()));
   }
-  torch::Tensor adapted =
-      lora_forward(input, product, factors_.a, factors_.b, scale_, /*dropout=*/0.0) * gain;
+  const torch::Tensor changed =
+      table_ ? table_lora_forward(input, product, factors_.a, factors_.b, scale_)
+             : lora_forward(input, product, factors_.a, factors_.b, scale_, /*dropout=*/0.0);
+  torch::Tensor adapted = changed * gain;
   if (bias.defined()) {
     adapted = adapted + bias.to(y.scalar_type());
   }
@@ -69,10 +77,11 @@ torch::Tensor DoraAttachment::branch(const torch::Tensor& x, const torch::Tensor
 }
 
 torch::Tensor DoraAttachment::change() const {
-  const torch::Tensor w = base_weight().detach().to(factors_.a.scalar_type());
+  const torch::Tensor w = base_matrix();
   const torch::Tensor changed = torch::addmm(w, factors_.b, factors_.a, 1.0, scale_);
   const torch::Tensor factor = magnitude_ / torch::linalg_vector_norm(changed, 2, {1});
-  return changed * factor.unsqueeze(1) - w;
+  const torch::Tensor difference = changed * factor.unsqueeze(1) - w;
+  return table_ ? difference.t().contiguous() : difference;
 }
 
 } // namespace errata::peft

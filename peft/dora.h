@@ -10,21 +10,26 @@ namespace errata::peft {
 
 /// DoRA (2402.09353, equations 5 and 11): `W' = m / ||V|| * V` row by row with V = W + scale * B A,
 /// the norms over the inputs of each output and without a gradient; the bias is not rescaled. The
-/// magnitude m [out] starts at ||W||, so that nothing changes yet.
-class DoraAttachment final : public LinearBoundAttachment {
+/// magnitude m [out] starts at ||W||, so that nothing changes yet. A table is the linear layer
+/// whose inputs are tokens as unit vectors; it has no dropout, as in PEFT.
+class DoraAttachment final : public BoundAttachment {
  public:
-  DoraAttachment(Linear linear, LowRank factors, double scale, double dropout, Start start);
+  DoraAttachment(Adaptable module, LowRank factors, double scale, double dropout, Start start);
 
   NamedTensors named_tensors() const override;
+  bool additive() const override { return false; }
 
  protected:
   torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;
   torch::Tensor change() const override;
 
  private:
+  /// [out, in], float32.
+  torch::Tensor base_matrix() const;
   /// ||V|| of each row [out], float32, without a gradient.
   torch::Tensor norms();
 
+  bool table_;
   LowRank factors_;
   torch::Tensor magnitude_;
   double scale_;

@@ -10,6 +10,7 @@
 #include "peft/adapter.h"
 #include "peft/adapter_source.h"
 #include "peft/adapter_types.h"
+#include "peft/attached_adapter.h"
 #include "peft/export_check.h"
 #include "peft/export_target.h"
 #include "peft/merged_weights.h"
@@ -34,45 +35,58 @@ void require_mergeable(const Adapter& adapter, const fs::path& path) {
       way_out(adapter));
 }
 
-// The model with its adapters' deltas in its weights.
-void merge_in_memory(Model& model, const Adapters& attached) {
-  const torch::NoGradGuard no_grad;
-  const auto parameters = model.decoder->named_parameters();
+// The embedding of a model whose head is tied to it, when an adapter changes one of the two: they
+// need a weight each. Empty: nothing is to be untied.
+std::string embedding_to_untie(const Decoder& model, const Adapters& attached) {
+  const DecoderConfig& config = model->config();
+  if (!config.tie_word_embeddings) {
+    return {};
+  }
+  const std::string embedding = concat(config.names.root, ".", config.names.embedding);
   for (const auto& adapter : attached) {
     for (const std::string& module : adapter->modules()) {
-      const torch::Tensor bias = adapter->bias_delta(module);
-      parameters[module + ".weight"].add_(adapter->delta(module));
-      if (bias.defined()) {
-        parameters[module + ".bias"].add_(bias);
+      if (module == embedding || module == kHeadName) {
+        return embedding;
       }
     }
   }
-  for (const auto& adapter : attached) {
-    adapter->set_enabled(false);
-  }
+  return {};
 }
 
 // Its weights as the files will hold them.
 void round_in_memory(Model& model, std::optional<torch::Dtype> dtype) {
   const torch::NoGradGuard no_grad;
   const WeightFiles base(model.directory);
-  for (const auto& item : model.decoder->named_parameters()) {
-    const torch::Dtype written = merged_dtype(base, item.key(), dtype);
+  const auto round = [&](const std::string& name, torch::Tensor& value) {
+    const torch::Dtype written = merged_dtype(base, name, dtype);
     if (written != torch::kFloat32) { // else mapped weights would be copied for nothing
-      item.value().copy_(item.value().to(written));
+      value.copy_(value.to(written));
     }
+  };
+  for (auto& item : model.decoder->named_parameters()) {
+    round(item.key(), item.value());
+  }
+  const ModuleNames& names = model.decoder->config().names;
+  const std::string embedding = concat(names.root, ".", names.embedding);
+  torch::Tensor table = find_module(model.decoder, embedding)->weight;
+  torch::Tensor head = find_module(model.decoder, kHeadName)->weight;
+  if (model.decoder->config().tie_word_embeddings && !head.is_same(table)) {
+    round(embedding + ".weight", head); // of its own since the merge
   }
 }
 
-// config.json names the dtype in one of two dialects.
-void set_config_dtype(const fs::path& path, torch::Dtype dtype) {
+// config.json in one of two dialects: what a merge changes of it.
+void set_in_config(const fs::path& path, std::optional<torch::Dtype> dtype, bool untied) {
   OrderedJson config = OrderedJson::parse(read_file(path));
   for (OrderedJson* object :
        {&config, config.contains("text_config") ? &config["text_config"] : nullptr}) {
     for (const char* key : {"dtype", "torch_dtype"}) {
-      if (object != nullptr && object->contains(key)) {
-        (*object)[key] = dtype_name(dtype);
+      if (object != nullptr && dtype && object->contains(key)) {
+        (*object)[key] = dtype_name(*dtype);
       }
+    }
+    if (object != nullptr && untied) {
+      (*object)["tie_word_embeddings"] = false;
     }
   }
   write_json(path, config);
@@ -137,6 +151,7 @@ ExportResult export_merged(
   std::vector<std::vector<std::int32_t>> probes;
   torch::Tensor expected;
   std::string base_hash;
+  bool untied = false;
   StagedDirectory staged(out);
   {
     // Gone before the merged model is loaded: never two models in memory.
@@ -152,10 +167,13 @@ ExportResult export_merged(
     base_hash = model.hash;
     probes = probe_sequences(model);
     const torch::Tensor adapted = probe_log_probabilities(model.decoder, probes);
+    const std::string embedding = embedding_to_untie(model.decoder, attached);
+    untied = !embedding.empty();
     const MergeCounts counts = write_merged_weights(
         WeightFiles(model_directory),
         attached,
         model.decoder->transposed_in_files(),
+        embedding,
         staged.path(),
         options.dtype,
         options.shard_bytes,
@@ -163,15 +181,17 @@ ExportResult export_merged(
     result.modules = counts.modules;
     result.changed_entries = counts.changed_entries;
     result.rounded_back = counts.rounded_back;
-    merge_in_memory(model, attached);
+    for (const auto& adapter : attached) {
+      adapter->merge();
+    }
     compare(adapted, probe_log_probabilities(model.decoder, probes), result.self_check);
     round_in_memory(model, options.dtype);
     expected = probe_log_probabilities(model.decoder, probes);
     result.self_check.rounding = largest_difference(adapted, expected);
   }
   copy_model_files(model_directory, staged.path());
-  if (options.dtype) {
-    set_config_dtype(staged.path() / "config.json", *options.dtype);
+  if (options.dtype || untied) {
+    set_in_config(staged.path() / "config.json", options.dtype, untied);
   }
   {
     Model merged = load_for_check(staged.path(), options.device, /*hash=*/false);

@@ -63,7 +63,9 @@ void require_truncatable(const Adapter& adapter, const fs::path& path) {
       changes_weights_alone(adapter),
       ErrorCode::kUnsupported,
       path.string(),
-      " does more than change weights, which no LoRA of a --rank can; ",
+      ": an adapter ",
+      adapter.can_merge() ? beyond_pairs(adapter) : "that is no change of weights",
+      ", which no LoRA of a --rank has; ",
       way_out(adapter));
 }
 

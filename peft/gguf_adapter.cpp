@@ -216,19 +216,17 @@ std::map<std::string, LoraHalves> read_halves(const GgufFile& file, const GgufNa
         where,
         " is no half of a LoRA pair; errata reads pairs of linear layers only");
     const std::string weight = tensor.name.substr(0, tensor.name.size() - kHalfA.size());
-    ERRATA_CHECK(
-        weight != "token_embd.weight" && weight != "output.weight",
-        ErrorCode::kUnsupported,
-        where,
-        " changes the embedding or the output head, which is not supported");
     const auto module = names.module(weight);
     ERRATA_CHECK(
         module.has_value(),
         ErrorCode::kCorrupt,
         where,
-        " belongs to no linear layer of architecture ",
+        " belongs to no module of architecture ",
         names.architecture());
-    (is_a ? halves[*module].a : halves[*module].b) = gguf_to_float32(tensor);
+    names.weight(*module); // refuses what llama.cpp cannot compute
+    const torch::Tensor half = gguf_to_float32(tensor);
+    (is_a ? halves[*module].a : halves[*module].b) =
+        is_a && names.is_table(*module) ? half.t().contiguous() : half;
   }
   return halves;
 }
@@ -265,7 +263,8 @@ void write_gguf_adapter(
     const std::string weight = names.weight(pair.module);
     const std::int64_t heads = names.interleaved_heads(pair.module);
     const torch::Tensor b = heads == 0 ? pair.b : interleave_rows(pair.b, heads);
-    held.push_back(pair.a.to(dtype).contiguous());
+    const torch::Tensor a = names.is_table(pair.module) ? pair.a.t() : pair.a;
+    held.push_back(a.to(dtype).contiguous());
     tensors.push_back(gguf_tensor(concat(weight, kHalfA), held.back(), encoding.type));
     held.push_back(b.to(dtype).contiguous());
     tensors.push_back(gguf_tensor(concat(weight, kHalfB), held.back(), encoding.type));

@@ -66,6 +66,7 @@ GgufNames::GgufNames(const DecoderConfig& config) : config_(config) {
           parts_.emplace_back(block + "." + leaf, gguf_name);
         }
       };
+  tables_ = {{concat(names.root, ".", names.embedding), "token_embd"}, {kHeadName, "output"}};
   add(names.attention, names.q, "attn_q");
   add(names.attention, names.k, "attn_k");
   add(names.attention, names.v, "attn_v");
@@ -77,6 +78,18 @@ GgufNames::GgufNames(const DecoderConfig& config) : config_(config) {
 }
 
 std::string GgufNames::weight(const std::string& module) const {
+  for (const auto& [path, gguf_name] : tables_) {
+    if (path == module) {
+      // Both would go by the name of the one table that a tied model has.
+      ERRATA_CHECK(
+          !config_.tie_word_embeddings,
+          ErrorCode::kUnsupported,
+          "llama.cpp has no LoRA of ",
+          module,
+          " where the output head is tied to the embedding; use --to merged");
+      return concat(gguf_name, kWeight);
+    }
+  }
   const auto path = split_layer(module, concat(config_.names.root, ".", config_.names.layers, "."));
   const auto part = std::find_if(parts_.begin(), parts_.end(), [&](const auto& known) {
     return path && known.first == path->second;
@@ -93,6 +106,11 @@ std::string GgufNames::weight(const std::string& module) const {
 }
 
 std::optional<std::string> GgufNames::module(const std::string& weight) const {
+  for (const auto& [path, gguf_name] : tables_) {
+    if (weight == concat(gguf_name, kWeight)) {
+      return path;
+    }
+  }
   const auto path = split_layer(weight, std::string(kBlocks));
   if (!path || !path->second.ends_with(kWeight)) {
     return std::nullopt;

@@ -4,6 +4,7 @@
 #include "peft/attached_adapter.h"
 #include "peft/config_file.h"
 #include "peft/targets.h"
+#include "peft/trained_parameters.h"
 
 #include <algorithm>
 
@@ -91,7 +92,7 @@ std::unique_ptr<Adapter> attach_ia3(
     Decoder& model,
     AdapterConfig config,
     const std::vector<std::string>& modules,
-    Start /*start*/,
+    Start start,
     std::uint64_t /*seed*/) {
   const bool named = config.feedforward_modules || config.feedforward_regex;
   std::vector<std::string>& names = config.feedforward_modules
@@ -113,14 +114,14 @@ std::unique_ptr<Adapter> attach_ia3(
   feedforward.target_modules = names;
   feedforward.target_regex = config.feedforward_regex;
   const TargetMatcher is_feedforward(feedforward);
-  auto parts = make_parts(model, modules, [&](const std::string& module, const Linear& linear) {
+  auto parts = make_parts(model, modules, [&](const std::string& module, const Adaptable& linear) {
     const bool on_input = is_feedforward.matches(module);
     const auto options = torch::TensorOptions().device(linear->weight.device());
     torch::Tensor gain = on_input ? torch::ones({1, linear->weight.size(1)}, options)
                                   : torch::ones({linear->weight.size(0), 1}, options);
     return std::make_shared<Ia3Attachment>(linear, gain.requires_grad_(true), on_input);
   });
-  return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts));
+  return with_trained_parameters(model, std::move(config), std::move(parts), start);
 }
 
 } // namespace
@@ -140,8 +141,8 @@ const AdapterType& ia3_type() {
   return type;
 }
 
-Ia3Attachment::Ia3Attachment(Linear linear, torch::Tensor gain, bool feedforward)
-    : LinearBoundAttachment(std::move(linear)), gain_(std::move(gain)), feedforward_(feedforward) {}
+Ia3Attachment::Ia3Attachment(Adaptable linear, torch::Tensor gain, bool feedforward)
+    : BoundAttachment(std::move(linear)), gain_(std::move(gain)), feedforward_(feedforward) {}
 
 NamedTensors Ia3Attachment::named_tensors() const {
   return {{"ia3_l", gain_}};
@@ -162,12 +163,12 @@ torch::Tensor Ia3Attachment::branch(const torch::Tensor& /*x*/, const torch::Ten
 }
 
 torch::Tensor Ia3Attachment::change() const {
-  return (gain_ - 1.0) * base_weight();
+  return (gain_ - 1.0) * base().weight;
 }
 
 torch::Tensor Ia3Attachment::bias_change() const {
-  return feedforward_ || !base_bias().defined() ? torch::Tensor()
-                                                : (gain_.flatten() - 1.0) * base_bias();
+  const torch::Tensor bias = base().bias;
+  return feedforward_ || !bias.defined() ? torch::Tensor() : (gain_.flatten() - 1.0) * bias;
 }
 
 } // namespace errata::peft

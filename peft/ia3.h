@@ -10,11 +10,12 @@ const AdapterType& ia3_type();
 
 /// A gain l, 1 at first, on the output of a linear with its bias (`l * (W x + b)`, l [out, 1]) or,
 /// for a feed-forward module, on its input (`W (l * x) + b`, l [1, in]).
-class Ia3Attachment final : public LinearBoundAttachment {
+class Ia3Attachment final : public BoundAttachment {
  public:
-  Ia3Attachment(Linear linear, torch::Tensor gain, bool feedforward);
+  Ia3Attachment(Adaptable linear, torch::Tensor gain, bool feedforward);
 
   NamedTensors named_tensors() const override;
+  bool additive() const override { return false; }
 
  protected:
   bool changes_input() const override { return feedforward_; }

@@ -6,11 +6,11 @@
 #include "peft/adapter_tensors.h"
 #include "peft/adapter_types.h"
 #include "peft/attached_adapter.h"
+#include "peft/file_selection.h"
 #include "peft/gguf_adapter.h"
 #include "peft/mlx_adapter.h"
 #include "peft/targets.h"
 
-#include <cmath>
 #include <set>
 
 namespace errata::peft {
@@ -82,95 +82,68 @@ class TensorTaker {
   Findings findings_;
 };
 
-std::string below_root(const Decoder& model, const std::string& path) {
-  return path.substr(model->config().names.root.size() + 1);
-}
-
-std::string own_name(
-    const Decoder& model, const std::string& file_name, const std::string& prefix) {
-  return file_name.starts_with(prefix)
-             ? concat(model->config().names.root, ".", file_name.substr(prefix.size()))
-             : file_name;
-}
-
-// The modules that the config selects when the decoder's modules carry the file's names.
-std::vector<std::string> select_as_in_file(
-    const Decoder& model, const AdapterConfig& config, const std::string& prefix) {
-  const TargetMatcher matcher(config);
-  std::vector<std::string> modules;
-  for (const auto& [path, linear] : model->linears()) {
-    if (matcher.matches(prefix + below_root(model, path))) {
-      modules.push_back(path);
-    }
-  }
-  return modules;
-}
-
-// The config in the decoder's own names. Only when the file's names were others and the selection
-// or the patterns depend on that are they written out module by module.
-AdapterConfig in_own_names(
-    const Decoder& model,
-    const AdapterConfig& config,
-    const std::vector<std::string>& modules,
-    const std::string& prefix) {
-  const auto file_name = [&](const std::string& module) {
-    return prefix + below_root(model, module);
-  };
-  bool same = select_as_in_file(model, config, model->config().names.root + ".") == modules;
-  for (const std::string& module : modules) {
-    same = same && module_rank(config, module) == module_rank(config, file_name(module)) &&
-           module_scale(config, module) == module_scale(config, file_name(module));
-  }
-  AdapterConfig own = config;
-  own.adalora.kept.clear();
-  for (const auto& [module, kept] : config.adalora.kept) {
-    own.adalora.kept[own_name(model, module, prefix)] = kept;
-  }
-  if (same) {
-    return own;
-  }
-  own.target_regex.reset();
-  own.exclude_regex.reset();
-  own.exclude_modules.clear();
-  own.layers_to_transform.clear();
-  own.layers_pattern.clear();
-  own.rank_pattern.clear();
-  own.alpha_pattern.clear();
-  own.target_modules = modules;
-  for (const std::string& module : modules) {
-    const std::int64_t rank = module_rank(config, file_name(module));
-    const double divisor =
-        config.use_rslora ? std::sqrt(static_cast<double>(rank)) : static_cast<double>(rank);
-    const double alpha = module_scale(config, file_name(module)) * divisor;
-    if (rank != own.r) {
-      own.rank_pattern.emplace_back(module, rank);
-    }
-    if (alpha != own.lora_alpha) {
-      own.alpha_pattern.emplace_back(module, alpha);
-    }
-  }
-  return own;
-}
-
 std::unique_ptr<Adapter> attach_as_in_file(
     Decoder& model, const AdapterConfig& read, const std::string& prefix, const fs::path& path) {
   const AdapterType& type = adapter_type(read);
   if (!type.selects_linears) {
     return type.attach(model, read, {}, Start::kFromFile, /*seed=*/0);
   }
-  const AdapterConfig config = resolve_targets(model, read);
+  const AdapterConfig config = name_tied_modules(model, resolve_targets(model, read), prefix);
   const auto modules = select_as_in_file(model, config, prefix);
   ERRATA_CHECK(
       !modules.empty(),
       ErrorCode::kCorrupt,
       path.parent_path().string(),
-      ": the adapter's target_modules select no linear layer of this model");
+      ": the adapter's target_modules select no module of this model");
   return type.attach(
       model,
       in_own_names(model, config, modules, prefix),
       modules,
       Start::kFromFile,
       /*seed=*/0);
+}
+
+// PEFT stores the matrices of embedding and head beside adapters on them. It computes with those of
+// the file: unless they are the base's, rounded perhaps, the adapter belongs to another base.
+bool is_base_matrix(const torch::Tensor& stored, const torch::Tensor& weight) {
+  if (stored.sizes() != weight.sizes()) {
+    return false;
+  }
+  const torch::Tensor base = weight.detach().to(torch::kCPU);
+  if (torch::equal(stored.to(base.scalar_type()), base)) {
+    return true;
+  }
+  const torch::Tensor wide = base.to(torch::kFloat32);
+  return torch::equal(wide.to(torch::kBFloat16).to(torch::kFloat32), stored) ||
+         torch::equal(wide.to(torch::kFloat16).to(torch::kFloat32), stored);
+}
+
+// Takes what is left of the tensors and is a matrix of the base.
+void pass_base_matrices(const Decoder& model, AdapterTensors& file, const fs::path& path) {
+  for (const auto& [module, target] : model->adaptables()) {
+    if (module != kHeadName && !is_table(*target)) {
+      continue;
+    }
+    for (const char* ending : {".base_layer.weight", ".weight"}) {
+      const auto found = file.tensors.find(module + ending);
+      if (found == file.tensors.end()) {
+        continue;
+      }
+      ERRATA_CHECK(
+          is_base_matrix(found->second, target->weight),
+          ErrorCode::kUnsupported,
+          path.string(),
+          ": tensor ",
+          found->first,
+          " ",
+          shape(found->second.sizes()),
+          " is not this model's, ",
+          shape(target->weight.sizes()),
+          ": the adapter was trained on a base with other embeddings (resized, or trained as a "
+          "whole); use that base");
+      file.tensors.erase(found);
+    }
+  }
 }
 
 // The file's tensors in the order of the adapter's. What the config asks for is worked out on a
@@ -184,6 +157,7 @@ std::vector<torch::Tensor> take_all(
   for (const auto& [name, tensor] : expected->file_tensors()) {
     values.push_back(taker.take(name, tensor.sizes().vec()));
   }
+  pass_base_matrices(model, file, path);
   taker.finish(path);
   return values;
 }
@@ -206,10 +180,10 @@ std::unique_ptr<Adapter> load_delta(
   TensorTaker taker(file);
   std::vector<std::pair<std::string, torch::Tensor>> deltas;
   std::size_t known = 0;
-  for (const auto& [module, linear] : model->linears()) {
+  for (const auto& [module, target] : model->adaptables()) {
     if (listed.contains(module)) {
       ++known;
-      deltas.emplace_back(module, taker.take(module + ".delta", linear->weight.sizes().vec()));
+      deltas.emplace_back(module, taker.take(module + ".delta", target->weight.sizes().vec()));
     }
   }
   taker.finish(path);
@@ -276,11 +250,17 @@ std::unique_ptr<Adapter> load_adapter(Decoder& model, const fs::path& directory)
   try {
     return delta ? load_delta(model, config, file, path) : load_peft(model, config, file, path);
   } catch (const Error& error) {
-    if (error.code() != ErrorCode::kInvalidArgument) {
-      throw;
-    }
+    const std::string where = (directory / kConfigFile).string();
     // A selection that would be a wrong argument is damage when it comes from a file.
-    ERRATA_FAIL(ErrorCode::kCorrupt, (directory / kConfigFile).string(), ": ", error.what());
+    if (error.code() == ErrorCode::kInvalidArgument) {
+      ERRATA_FAIL(ErrorCode::kCorrupt, where, ": ", error.what());
+    }
+    const bool names_file =
+        std::string_view(error.what()).find(directory.string()) != std::string::npos;
+    if (error.code() == ErrorCode::kUnsupported && !names_file) {
+      ERRATA_FAIL(ErrorCode::kUnsupported, where, ": ", error.what());
+    }
+    throw;
   }
 }
 

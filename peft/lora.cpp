@@ -6,6 +6,7 @@
 #include "peft/lora_function.h"
 #include "peft/lora_start.h"
 #include "peft/targets.h"
+#include "peft/trained_parameters.h"
 
 #include <algorithm>
 #include <cmath>
@@ -39,6 +40,11 @@ std::vector<std::string> lora_targets(const std::string& model_type) {
                                          : std::vector<std::string>{"q_proj", "v_proj"};
 }
 
+// Their file holds where they started, too.
+bool doubles_rank(LoraInit init) {
+  return init == LoraInit::kPissa || init == LoraInit::kOlora;
+}
+
 // Initialisations that change the base weights, which PEFT repeats when it loads the adapter.
 void read_initialisation(const JsonFields& fields, AdapterConfig& config) {
   if (fields.is_null("init_lora_weights")) {
@@ -65,6 +71,7 @@ void read_lora(const ConfigFile& file, AdapterConfig& config) {
   config.lora_dropout = fields.optional<double>("lora_dropout", 0.0);
   config.use_rslora = fields.optional<bool>("use_rslora", false);
   config.use_dora = fields.optional<bool>("use_dora", false);
+  config.ensure_weight_tying = fields.optional<bool>("ensure_weight_tying", false);
   read_pattern(file, "rank_pattern", config.rank_pattern);
   read_pattern(file, "alpha_pattern", config.alpha_pattern);
   read_initialisation(fields, config);
@@ -92,11 +99,33 @@ void write_lora(const AdapterConfig& config, OrderedJson& json) {
   json["init_lora_weights"] = true;
 }
 
-LowRank empty_factors(const torch::Tensor& weight, std::int64_t rank) {
+LowRank empty_factors(const AdaptableImpl& module, std::int64_t rank) {
+  const auto [out, in] = matrix_shape(module);
   const auto leaf = [&](std::int64_t rows, std::int64_t columns) {
-    return torch::empty({rows, columns}, weight.device()).requires_grad_(true);
+    return torch::empty({rows, columns}, module.weight.device()).requires_grad_(true);
   };
-  return {leaf(rank, weight.size(1)), leaf(weight.size(0), rank)};
+  return {leaf(rank, in), leaf(out, rank)};
+}
+
+// As PEFT starts those of tables, whatever the others' start: A = 0, B ~ N(0, 1).
+LoraStart start_on_table(
+    const AdapterConfig& config,
+    const AdaptableImpl& table,
+    std::int64_t rank,
+    torch::Generator& generator) {
+  const auto [out, in] = matrix_shape(table);
+  const torch::Device device = table.weight.device();
+  const auto zero = [&](std::int64_t rows, std::int64_t columns) {
+    return torch::zeros({rows, columns}, device);
+  };
+  LoraStart start;
+  start.factors.a = zero(rank, in).requires_grad_(true);
+  start.factors.b =
+      torch::empty({out, rank}).normal_(0, 1, generator).to(device).requires_grad_(true);
+  if (doubles_rank(config.init)) {
+    start.from = {zero(rank, in), zero(out, rank)};
+  }
+  return start;
 }
 
 std::unique_ptr<Adapter> attach_lora(
@@ -106,34 +135,32 @@ std::unique_ptr<Adapter> attach_lora(
     Start start,
     std::uint64_t seed) {
   torch::Generator generator = at::detail::createCPUGenerator(seed);
-  const auto attachment =
-      [&](const std::string& module, const Linear& linear) -> std::
-                                                               shared_ptr<Attachment> {
-                                                                 const double scale =
-                                                                     module_scale(config, module);
-                                                                 const std::int64_t rank =
-                                                                     module_rank(config, module);
-                                                                 LoraStart values = start == Start::kFromFile
-                           ? LoraStart{empty_factors(linear->weight, rank), {}}
-                           : start_lora(config, linear->weight, rank, scale, generator);
-                                                                 if (config.use_dora) {
-                                                                   return std::make_shared<
-                                                                       DoraAttachment>(
-                                                                       linear,
-                                                                       std::move(values.factors),
-                                                                       scale,
-                                                                       config.lora_dropout,
-                                                                       start);
-                                                                 }
-                                                                 return std::make_shared<
-                                                                     LoraAttachment>(
-                                                                     std::move(values.factors),
-                                                                     scale,
-                                                                     config.lora_dropout,
-                                                                     std::move(values.from));
-                                                               };
-  auto parts = make_parts(model, modules, attachment);
-  return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts));
+  const auto values = [&](const AdaptableImpl& target, std::int64_t rank, double scale) {
+    if (start == Start::kFromFile) {
+      return LoraStart{empty_factors(target, rank), {}};
+    }
+    return is_table(target) ? start_on_table(config, target, rank, generator)
+                            : start_lora(config, target.weight, rank, scale, generator);
+  };
+  const MakeAttachment make = [&](const std::string& module, const Adaptable& target) {
+    const double scale = module_scale(config, module);
+    LoraStart begun = values(*target, module_rank(config, module), scale);
+    std::shared_ptr<Attachment> made;
+    if (config.use_dora) {
+      made = std::make_shared<DoraAttachment>(
+          target, std::move(begun.factors), scale, config.lora_dropout, start);
+    } else {
+      made = std::make_shared<LoraAttachment>(
+          std::move(begun.factors),
+          scale,
+          config.lora_dropout,
+          std::move(begun.from),
+          is_table(*target));
+    }
+    return made;
+  };
+  auto parts = make_parts(model, modules, make);
+  return with_trained_parameters(model, std::move(config), std::move(parts), start);
 }
 
 template <typename Value>
@@ -165,6 +192,8 @@ const AdapterType& lora_type() {
       .peft_type = "LORA",
       .name = "LoRA",
       .shared_tensors = {},
+      .bias_of_targets = "lora_only",
+      .adapts_tables = true,
       .default_targets = lora_targets,
       .check = check_lora,
       .read = read_lora,
@@ -174,6 +203,7 @@ const AdapterType& lora_type() {
            "lora_dropout",
            "use_rslora",
            "use_dora",
+           "ensure_weight_tying",
            "init_lora_weights",
            "rank_pattern",
            "alpha_pattern"},
@@ -182,19 +212,28 @@ const AdapterType& lora_type() {
   return type;
 }
 
-LoraAttachment::LoraAttachment(LowRank factors, double scale, double dropout, LowRank start)
-    : factors_(std::move(factors)), start_(std::move(start)), scale_(scale), dropout_(dropout) {}
+NamedTensors named_factors(const LowRank& factors, bool table) {
+  return table ? NamedTensors{{"lora_embedding_A", factors.a}, {"lora_embedding_B", factors.b}}
+               : NamedTensors{{"lora_A.weight", factors.a}, {"lora_B.weight", factors.b}};
+}
+
+LoraAttachment::LoraAttachment(
+    LowRank factors, double scale, double dropout, LowRank start, bool table)
+    : factors_(std::move(factors)),
+      start_(std::move(start)),
+      scale_(scale),
+      dropout_(dropout),
+      table_(table) {}
 
 NamedTensors LoraAttachment::named_tensors() const {
-  return {{"lora_A.weight", factors_.a}, {"lora_B.weight", factors_.b}};
+  return named_factors(factors_, table_);
 }
 
 NamedTensors LoraAttachment::file_tensors() const {
-  const LowRank all = whole();
-  return {{"lora_A.weight", all.a}, {"lora_B.weight", all.b}};
+  return named_factors(all_factors(), table_);
 }
 
-LowRank LoraAttachment::whole() const {
+LowRank LoraAttachment::all_factors() const {
   if (!start_.a.defined()) {
     return factors_;
   }
@@ -202,17 +241,19 @@ LowRank LoraAttachment::whole() const {
 }
 
 torch::Tensor LoraAttachment::branch(const torch::Tensor& x, const torch::Tensor& y) {
-  const LowRank all = whole();
-  return lora_forward(x, y, all.a, all.b, weight * scale_, dropout_);
+  const LowRank all = all_factors();
+  return table_ ? table_lora_forward(x, y, all.a, all.b, weight * scale_)
+                : lora_forward(x, y, all.a, all.b, weight * scale_, dropout_);
 }
 
 torch::Tensor LoraAttachment::change() const {
-  const LowRank all = whole();
-  return torch::mm(all.b, all.a).mul_(scale_);
+  const LowRank all = all_factors();
+  return table_ ? torch::mm(all.a.t(), all.b.t()).mul_(scale_)
+                : torch::mm(all.b, all.a).mul_(scale_);
 }
 
 AdapterConfig plain_lora(AdapterConfig config) {
-  if (config.init == LoraInit::kPissa || config.init == LoraInit::kOlora) {
+  if (doubles_rank(config.init)) {
     // Twice the rank at the same scale: alpha / r, or alpha / sqrt(r).
     const double factor = config.use_rslora ? std::sqrt(2.0) : 2.0;
     config.r *= 2;

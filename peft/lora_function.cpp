@@ -42,7 +42,8 @@ class LoraFunction : public torch::autograd::Function<LoraFunction> {
          b_cast,
          x.requires_grad() ? mask : torch::Tensor()});
     context->saved_data["scale"] = scale;
-    return result.view(y.sizes());
+    // A view could not become the gradient in place, which the loss makes of logits.
+    return result.dim() == y.dim() ? result : result.view(y.sizes());
   }
 
   static torch::autograd::variable_list backward(
@@ -99,6 +100,17 @@ torch::Tensor lora_forward(
   torch::Tensor result = rows(y);
   result.addmm_(inner, b.to(x.scalar_type()).t(), 1.0, scale);
   return result.view(y.sizes());
+}
+
+torch::Tensor table_lora_forward(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const torch::Tensor& a,
+    const torch::Tensor& b,
+    double scale) {
+  const torch::Dtype dtype = y.scalar_type();
+  const torch::Tensor inner = a.index_select(1, x).t().to(dtype);
+  return torch::addmm(y, inner, b.to(dtype).t(), 1.0, scale);
 }
 
 } // namespace errata::peft

@@ -19,4 +19,13 @@ torch::Tensor lora_forward(
     double scale,
     double dropout);
 
+/// `y + scale * B A e(x)` for a table of vectors: e(x) is the unit vector of the id in each row of
+/// `x` [rows], `y` [rows, hidden], `a` [r, entries], `b` [hidden, r].
+torch::Tensor table_lora_forward(
+    const torch::Tensor& x,
+    const torch::Tensor& y,
+    const torch::Tensor& a,
+    const torch::Tensor& b,
+    double scale);
+
 } // namespace errata::peft

@@ -2,17 +2,21 @@
 
 #include "core/base/error.h"
 #include "peft/adapter_types.h"
+#include "peft/attached_adapter.h"
 #include "peft/targets.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <optional>
 #include <string_view>
 
 namespace errata::peft {
 namespace {
 
-constexpr std::string_view kLoraA = ".lora_A.weight";
-constexpr std::string_view kLoraB = ".lora_B.weight";
+// The halves' names below a module: of linear layers, and of tables.
+constexpr std::array<std::string_view, 2> kHalvesA = {".lora_A.weight", ".lora_embedding_A"};
+constexpr std::array<std::string_view, 2> kHalvesB = {".lora_B.weight", ".lora_embedding_B"};
 constexpr std::size_t kFindingsShown = 20;
 
 // Up to the rounding of alpha / r * r.
@@ -20,19 +24,39 @@ bool same_scale(double x, double y) {
   return std::abs(x - y) <= 1e-12 * std::max(std::abs(x), std::abs(y));
 }
 
+struct HalfName {
+  std::string module;
+  bool is_a = false;
+};
+
+// Nothing for the name of a tensor that is no half of a pair.
+std::optional<HalfName> half_name(const std::string& name) {
+  for (const auto& [endings, is_a] : {std::pair(kHalvesA, true), std::pair(kHalvesB, false)}) {
+    for (const std::string_view ending : endings) {
+      if (name.ends_with(ending)) {
+        return HalfName{name.substr(0, name.size() - ending.size()), is_a};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
 torch::Tensor on_cpu(const torch::Tensor& tensor) {
   return tensor.detach().to(torch::kCPU, torch::kFloat32).contiguous();
 }
 
-// What keeps two halves from being the pair of a linear of this shape; empty when nothing does.
+// What keeps two halves from being the pair of a module of this shape; empty when nothing does.
 std::string misfit(
-    const std::string& module, const LoraHalves& halves, const torch::Tensor& weight) {
+    const std::string& module,
+    const LoraHalves& halves,
+    const std::pair<std::int64_t, std::int64_t>& shape) {
+  const auto [out, in] = shape;
   if (!halves.a.defined() || !halves.b.defined()) {
     return concat(module, " has only its ", halves.a.defined() ? "A" : "B", " half");
   }
   const bool fits = halves.a.dim() == 2 && halves.b.dim() == 2 && halves.a.size(0) >= 1 &&
-                    halves.a.size(0) == halves.b.size(1) && halves.a.size(1) == weight.size(1) &&
-                    halves.b.size(0) == weight.size(0);
+                    halves.a.size(0) == halves.b.size(1) && halves.a.size(1) == in &&
+                    halves.b.size(0) == out;
   if (!fits) {
     return concat(
         module,
@@ -41,9 +65,9 @@ std::string misfit(
         " and B ",
         halves.b.sizes(),
         ", expected [r, ",
-        weight.size(1),
+        in,
         "] and [",
-        weight.size(0),
+        out,
         ", r]");
   }
   const bool finite =
@@ -79,24 +103,39 @@ std::vector<LoraPair> lora_pairs(const Adapter& adapter, const std::string& form
       format,
       " holds nothing else; ",
       way_out(adapter));
+  const std::string beyond = beyond_pairs(adapter);
+  ERRATA_CHECK(
+      beyond.empty(),
+      ErrorCode::kUnsupported,
+      format,
+      " cannot hold an adapter ",
+      beyond,
+      "; ",
+      way_out(adapter));
   std::vector<LoraPair> pairs;
   for (const auto& [name, tensor] : adapter.file_tensors()) {
-    const std::string_view ending = name.ends_with(kLoraA) ? kLoraA : kLoraB;
+    const auto half = half_name(name);
     ERRATA_CHECK(
-        name.ends_with(ending),
+        half.has_value(),
         ErrorCode::kUnsupported,
         format,
         " cannot hold the adapter's tensor ",
         name,
         "; ",
         way_out(adapter));
-    const std::string module = name.substr(0, name.size() - ending.size());
-    if (pairs.empty() || pairs.back().module != module) {
-      pairs.push_back({module, {}, {}, module_scale(config, module)});
+    if (pairs.empty() || pairs.back().module != half->module) {
+      pairs.push_back({half->module, {}, {}, module_scale(config, half->module)});
     }
-    (ending == kLoraA ? pairs.back().a : pairs.back().b) = on_cpu(tensor);
+    (half->is_a ? pairs.back().a : pairs.back().b) = on_cpu(tensor);
   }
   return pairs;
+}
+
+std::string beyond_pairs(const Adapter& adapter) {
+  if (const auto& saved = adapter.config().modules_to_save; !saved.empty()) {
+    return concat("with modules_to_save (", saved.front(), saved.size() > 1 ? ", …)" : ")");
+  }
+  return changes_weights_alone(adapter) ? "" : "with changed biases";
 }
 
 std::unique_ptr<Adapter> attach_lora_pairs(
@@ -128,8 +167,9 @@ std::unique_ptr<Adapter> attach_lora_pairs(
   std::unique_ptr<Adapter> adapter = attach_adapter(model, config, /*seed=*/0);
   const torch::NoGradGuard no_grad;
   for (auto [name, tensor] : adapter->named_parameters()) {
-    const LoraPair& pair = *by_module.at(name.substr(0, name.size() - kLoraA.size()));
-    tensor.copy_(name.ends_with(kLoraA) ? pair.a : pair.b);
+    const HalfName half = half_name(name).value();
+    const LoraPair& pair = *by_module.at(half.module);
+    tensor.copy_(half.is_a ? pair.a : pair.b);
   }
   return adapter;
 }
@@ -142,12 +182,12 @@ std::vector<LoraPair> complete_pairs(
   std::vector<LoraPair> pairs;
   std::vector<std::string> findings;
   std::map<std::string, LoraHalves> left = halves;
-  for (const auto& [module, linear] : model->linears()) {
+  for (const auto& [module, target] : model->adaptables()) {
     const auto found = left.find(module);
-    if (found == left.end()) {
+    if (found == left.end() || !has_matrix(*target)) {
       continue;
     }
-    const std::string finding = misfit(module, found->second, linear->weight);
+    const std::string finding = misfit(module, found->second, matrix_shape(*target));
     if (finding.empty()) {
       const torch::Tensor& a = found->second.a;
       pairs.push_back({module, a, found->second.b, scale(a.size(0))});
@@ -157,7 +197,7 @@ std::vector<LoraPair> complete_pairs(
     left.erase(found);
   }
   for (const auto& [module, unused] : left) {
-    findings.push_back(module + " is no linear layer of it");
+    findings.push_back(module + " is no module of it that has a LoRA");
   }
   check_findings(findings, path);
   ERRATA_CHECK(

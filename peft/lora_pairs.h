@@ -13,7 +13,8 @@
 
 namespace errata::peft {
 
-/// One module's change `scale * B A`: what every LoRA file format comes down to.
+/// One module's change `scale * B A`: what every LoRA file format comes down to. That of a table of
+/// vectors [entries, hidden] is (scale * B A)^T, with entries inputs and hidden outputs.
 struct LoraPair {
   std::string module;
   torch::Tensor a; ///< [r, in], float32, CPU
@@ -26,6 +27,10 @@ struct LoraPair {
 /// The pairs of a LoRA or rsLoRA, in model order. Anything that is not such a sum (an exact
 /// difference, a magnitude vector) is `kUnsupported`: `format` cannot hold it, merging can.
 std::vector<LoraPair> lora_pairs(const Adapter& adapter, const std::string& format);
+
+/// What an adapter does beside changing the matrices of its targets ("with modules_to_save
+/// (norm)"), for messages; empty: nothing.
+std::string beyond_pairs(const Adapter& adapter);
 
 /// Attaches pairs, in any order; `dropout` is that of further training. The scale of each module
 /// stays what it is, however unequal they are.

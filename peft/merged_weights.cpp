@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/base/json.h"
+#include "core/module_names.h"
 #include "core/safetensors.h"
 
 #include <array>
@@ -15,8 +16,8 @@ namespace {
 using Names = std::vector<std::string>;
 
 // Where a checkpoint may keep what the decoder calls `model.…`: multimodal ones add a prefix,
-// GPT-2's own leave the root away.
-std::string file_name(const WeightFiles& base, const std::string& name) {
+// GPT-2's own leave the root away. Nothing where it does not.
+std::optional<std::string> find_name(const WeightFiles& base, const std::string& name) {
   const std::string below = name.substr(name.find('.') + 1);
   const std::array candidates = {
       name, "language_model." + name, "model.language_model." + below, below};
@@ -25,7 +26,23 @@ std::string file_name(const WeightFiles& base, const std::string& name) {
       return candidate;
     }
   }
-  ERRATA_FAIL(ErrorCode::kInternal, "the base has no tensor ", name);
+  return std::nullopt;
+}
+
+std::string file_name(const WeightFiles& base, const std::string& name) {
+  const auto found = find_name(base, name);
+  ERRATA_CHECK(found.has_value(), ErrorCode::kInternal, "the base has no tensor ", name);
+  return *found;
+}
+
+std::string head_weight() {
+  return concat(kHeadName, ".weight");
+}
+
+// What a file of tensors with the embedding under this name calls the head's weight.
+std::string new_head_name(const std::string& embedding) {
+  constexpr std::string_view kMultimodal = "language_model."; // transformers 4
+  return concat(embedding.starts_with(kMultimodal) ? kMultimodal : "", head_weight());
 }
 
 // Adds deltas matrix by matrix, so that no more than one is expanded at a time.
@@ -34,28 +51,50 @@ class Merger {
   Merger(
       const WeightFiles& base,
       const std::vector<std::unique_ptr<Adapter>>& adapters,
-      const std::set<std::string>& transposed)
+      const std::set<std::string>& transposed,
+      const std::string& untied)
       : base_(base) {
+    if (!untied.empty()) {
+      const std::string embedding = file_name(base, untied + ".weight");
+      const auto own = find_name(base, head_weight()); // a copy that some files keep
+      head_ = own.value_or(new_head_name(embedding));
+      head_source_ = own.value_or(embedding);
+    }
     for (const auto& adapter : adapters) {
       for (const std::string& module : adapter->modules()) {
         const std::string weight = module + ".weight";
-        changes_[file_name(base, weight)].push_back(
-            {adapter.get(), module, transposed.contains(weight), false});
+        if (adapter->changes_weight(module)) {
+          changes_[name_in_file(weight)].push_back(
+              {adapter.get(), module, transposed.contains(weight), false});
+        }
       }
     }
     counts_.modules = static_cast<std::int64_t>(changes_.size());
     for (const auto& adapter : adapters) {
       for (const std::string& module : adapter->modules()) {
         if (adapter->bias_delta(module).defined()) {
-          changes_[file_name(base, module + ".bias")].push_back(
-              {adapter.get(), module, false, true});
+          changes_[name_in_file(module + ".bias")].push_back({adapter.get(), module, false, true});
         }
       }
     }
   }
 
+  /// The tensors to write: the base's, and a head that is tied no longer.
+  Names names() const {
+    Names all = base_.names();
+    if (!head_.empty() && !base_.has(head_)) {
+      all.push_back(head_);
+    }
+    return all;
+  }
+
+  /// Where the base has the values of a tensor.
+  const std::string& source(const std::string& name) const {
+    return name == head_ ? head_source_ : name;
+  }
+
   torch::Tensor tensor(const std::string& name, torch::Dtype dtype) {
-    const torch::Tensor weight = base_.file(name).tensor(name);
+    const torch::Tensor weight = base_.file(source(name)).tensor(source(name));
     const auto found = changes_.find(name);
     if (found == changes_.end()) {
       return weight; // the writer converts it
@@ -95,7 +134,13 @@ class Merger {
     bool bias;       ///< instead of the weight
   };
 
+  std::string name_in_file(const std::string& name) const {
+    return name == head_weight() && !head_.empty() ? head_ : file_name(base_, name);
+  }
+
   const WeightFiles& base_;
+  std::string head_;        ///< name of a head that is tied no longer; empty: none
+  std::string head_source_; ///< what the base has for it
   std::map<std::string, std::vector<Change>> changes_;
   MergeCounts counts_;
 };
@@ -120,17 +165,19 @@ MergeCounts write_merged_weights(
     const WeightFiles& base,
     const std::vector<std::unique_ptr<Adapter>>& adapters,
     const std::set<std::string>& transposed,
+    const std::string& untied,
     const std::filesystem::path& directory,
     std::optional<torch::Dtype> dtype,
     std::uint64_t shard_bytes,
     const ProgressCallback& progress) {
   const torch::NoGradGuard no_grad;
-  Merger merger(base, adapters, transposed);
+  Merger merger(base, adapters, transposed, untied);
   std::vector<Names> shards(1);
   std::uint64_t filled = 0;
   std::uint64_t total = 0;
-  for (const std::string& name : base.names()) {
-    const std::uint64_t bytes = byte_size(base, name, merged_dtype(base, name, dtype));
+  for (const std::string& name : merger.names()) {
+    const std::string& source = merger.source(name);
+    const std::uint64_t bytes = byte_size(base, source, merged_dtype(base, source, dtype));
     if (filled > 0 && filled + bytes > shard_bytes) {
       shards.emplace_back();
       filled = 0;
@@ -148,7 +195,8 @@ MergeCounts write_merged_weights(
         shards.size() == 1 ? "model.safetensors" : shard_name(i, shards.size());
     std::vector<std::pair<std::string, torch::Tensor>> tensors;
     for (const std::string& name : shards[i]) {
-      tensors.emplace_back(name, merger.tensor(name, merged_dtype(base, name, dtype)));
+      tensors.emplace_back(
+          name, merger.tensor(name, merged_dtype(base, merger.source(name), dtype)));
       index["weight_map"][name] = file;
     }
     save_safetensors(directory / file, tensors, {}, dtype);

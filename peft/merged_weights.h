@@ -23,11 +23,13 @@ struct MergeCounts {
 /// Writes the tensors of `base` with the adapters' deltas added into `directory`: one file, or
 /// shards of at most `shard_bytes` with an index. One shard's merged matrices are in memory at a
 /// time; the rest goes from the mapped base straight to the file. `kCorrupt` when a merged matrix
-/// is not finite. `transposed`: `DecoderImpl::transposed_in_files`.
+/// is not finite. `transposed`: `DecoderImpl::transposed_in_files`. `untied`: the module path of an
+/// embedding that the base ties its head to and the merged model does not; empty: as in the base.
 MergeCounts write_merged_weights(
     const WeightFiles& base,
     const std::vector<std::unique_ptr<Adapter>>& adapters,
     const std::set<std::string>& transposed,
+    const std::string& untied,
     const std::filesystem::path& directory,
     std::optional<torch::Dtype> dtype,
     std::uint64_t shard_bytes,

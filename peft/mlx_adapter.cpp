@@ -24,7 +24,13 @@ constexpr std::string_view kMlxHalfB = ".lora_b";
 
 // "model.h.3.attn.c_attn" of "transformer.h.3.attn.c_attn".
 std::string mlx_path(const std::string& module, const ModuleNames& names, bool multimodal) {
-  return concat(multimodal ? kMultimodalRoot : "", kMlxRoot, module.substr(names.root.size() + 1));
+  const std::string_view before = multimodal ? kMultimodalRoot : "";
+  return module == kHeadName ? concat(before, module)
+                             : concat(before, kMlxRoot, module.substr(names.root.size() + 1));
+}
+
+bool in_layers(const std::string& module, const ModuleNames& names) {
+  return module.starts_with(concat(names.root, ".", names.layers, "."));
 }
 
 // "attn.c_attn": the path below the layer, which is what `keys` lists.
@@ -47,8 +53,13 @@ MlxSelection select_for_mlx(
   std::set<std::string> keys;
   std::int64_t first = model->config().num_layers();
   MlxSelection selection;
+  bool exact = true;
   for (const LoraPair& pair : pairs) {
     adapted.insert(pair.module);
+    if (!in_layers(pair.module, model->config().names)) {
+      exact = false;
+      continue;
+    }
     first = std::min(first, layer_of(pair.module));
     if (keys.insert(key_of(pair.module)).second) {
       selection.keys.push_back(key_of(pair.module));
@@ -56,10 +67,11 @@ MlxSelection select_for_mlx(
   }
   selection.num_layers = model->config().num_layers() - first;
   const auto linears = model->linears();
-  const bool exact = std::all_of(linears.begin(), linears.end(), [&](const auto& entry) {
-    const std::string& module = entry.first;
-    return layer_of(module) < first || !keys.contains(key_of(module)) || adapted.contains(module);
-  });
+  exact = exact && std::all_of(linears.begin(), linears.end(), [&](const auto& entry) {
+            const std::string& module = entry.first;
+            return layer_of(module) < first || !keys.contains(key_of(module)) ||
+                   adapted.contains(module);
+          });
   if (!exact) {
     selection.keys.clear();
     for (const LoraPair& pair : pairs) {
@@ -126,29 +138,49 @@ MlxConfig read_mlx_config(const fs::path& path) {
   return config;
 }
 
-// The decoder's name of a module that mlx-lm calls `path`; nothing outside its layers.
+// Both would be the one table of a tied model, whose head mlx-lm changes with it.
+void check_tied(const std::string& module, const DecoderConfig& model, const std::string& where) {
+  const bool one_of_two =
+      module == kHeadName || module == concat(model.names.root, ".", model.names.embedding);
+  ERRATA_CHECK(
+      !model.tie_word_embeddings || !one_of_two,
+      ErrorCode::kUnsupported,
+      where,
+      "mlx-lm has no LoRA of ",
+      module,
+      " alone where the output head is tied to the embedding; use --to merged");
+}
+
+// The decoder's name of a module that mlx-lm calls `path`; nothing for others.
 std::optional<std::string> own_module(const std::string& path, const ModuleNames& names) {
   std::string_view rest = path;
   if (rest.starts_with(kMultimodalRoot)) {
     rest.remove_prefix(kMultimodalRoot.size());
   }
-  if (!rest.starts_with(concat(kMlxRoot, names.layers, "."))) {
-    return std::nullopt;
+  if (rest == kHeadName) {
+    return std::string(rest);
   }
-  return concat(names.root, ".", rest.substr(kMlxRoot.size()));
+  const bool known = rest.starts_with(concat(kMlxRoot, names.layers, ".")) ||
+                     rest == concat(kMlxRoot, names.embedding) ||
+                     (!names.positions.empty() && rest == concat(kMlxRoot, names.positions));
+  return known ? std::optional(concat(names.root, ".", rest.substr(kMlxRoot.size())))
+               : std::nullopt;
 }
 
 bool selected(
     const MlxConfig& config,
     const std::string& path,
     const std::string& module,
-    std::int64_t num_layers) {
+    const DecoderConfig& model) {
   if (config.keys && config.keys->contains(path)) {
     return true;
   }
-  const bool in_layers =
-      config.num_layers < 1 || layer_of(module) >= num_layers - config.num_layers;
-  return in_layers && (!config.keys || config.keys->contains(key_of(module)));
+  if (!in_layers(module, model.names)) {
+    return false;
+  }
+  const bool late =
+      config.num_layers < 1 || layer_of(module) >= model.num_layers() - config.num_layers;
+  return late && (!config.keys || config.keys->contains(key_of(module)));
 }
 
 std::map<std::string, LoraHalves> read_mlx_halves(
@@ -164,14 +196,12 @@ std::map<std::string, LoraHalves> read_mlx_halves(
         where,
         " is unexpected; a LoRA's names end in .lora_a or .lora_b");
     const std::string at = name.substr(0, name.size() - kMlxHalfA.size());
-    ERRATA_CHECK(
-        !at.ends_with(model.names.embedding) && !at.ends_with("lm_head"),
-        ErrorCode::kUnsupported,
-        where,
-        " changes the embedding or the output head, which is not supported");
     const auto module = own_module(at, model.names);
+    if (module) {
+      check_tied(*module, model, where + ": ");
+    }
     ERRATA_CHECK(
-        module && selected(config, at, *module, model.num_layers()),
+        module && selected(config, at, *module, model),
         ErrorCode::kCorrupt,
         where,
         " belongs to no module that ",
@@ -231,6 +261,7 @@ void write_mlx_adapter(
       ", so there is no MLX adapter of it; use --to peft or --to merged");
   std::vector<std::pair<std::string, torch::Tensor>> tensors;
   for (const LoraPair& pair : pairs) {
+    check_tied(pair.module, config, "");
     const std::string path = mlx_path(pair.module, config.names, details.multimodal);
     tensors.emplace_back(concat(path, kMlxHalfA), pair.a.t());
     tensors.emplace_back(concat(path, kMlxHalfB), pair.b.t());

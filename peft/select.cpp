@@ -11,14 +11,6 @@
 namespace errata::peft {
 namespace {
 
-std::vector<std::string> module_paths(const Decoder& model) {
-  std::vector<std::string> paths;
-  for (const auto& [path, linear] : model->linears()) {
-    paths.push_back(path);
-  }
-  return paths;
-}
-
 // The module names a user may have meant: last components and last two, without the layers.
 std::string near_names(const std::string& target, const std::vector<std::string>& paths) {
   std::set<std::string> names;
@@ -40,7 +32,7 @@ std::string near_names(const std::string& target, const std::vector<std::string>
       list += (list.empty() ? "" : ", ") + name;
     }
   }
-  return "the model's linear layers are " + list;
+  return "the model's modules are " + list;
 }
 
 void check_layers(const AdapterConfig& config, std::int64_t num_layers) {
@@ -77,7 +69,7 @@ void check_entries(
         ErrorCode::kInvalidArgument,
         "target '",
         target,
-        "' matches no linear layer of the model; ",
+        "' matches no module of the model that can be a target; ",
         near_names(target, paths));
     ERRATA_CHECK(
         selected,
@@ -152,7 +144,7 @@ std::vector<std::string> match_targets(const Decoder& model, const AdapterConfig
   const AdapterConfig resolved = resolve_targets(model, config);
   check_layers(resolved, model->config().num_layers());
   const TargetMatcher matcher(resolved);
-  const std::vector<std::string> paths = module_paths(model);
+  const std::vector<std::string> paths = target_paths(model, resolved);
   check_entries(resolved, matcher, paths);
   std::vector<std::string> matched;
   std::copy_if(paths.begin(), paths.end(), std::back_inserter(matched), [&](const auto& path) {
@@ -163,7 +155,8 @@ std::vector<std::string> match_targets(const Decoder& model, const AdapterConfig
       ErrorCode::kInvalidArgument,
       "target_modules '",
       resolved.target_regex.value_or(""),
-      "' matches no linear layer of the model; an expression must match the whole path, such as '",
+      "' matches no module of the model that can be a target; an expression must match the whole "
+      "path, such as '",
       paths.empty() ? "" : paths.front(),
       "'");
   return matched;

@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "peft/adapter_types.h"
+#include "peft/attached_adapter.h"
 
 #include <algorithm>
 #include <cctype>
@@ -136,6 +137,17 @@ bool TargetMatcher::matches(const std::string& path) const {
   const bool named = std::any_of(
       targets.begin(), targets.end(), [&](const auto& name) { return path_ends_in(path, name); });
   return named && layer_selected(path);
+}
+
+std::vector<std::string> target_paths(const Decoder& model, const AdapterConfig& config) {
+  const bool tables = adapter_type(config).adapts_tables;
+  std::vector<std::string> paths;
+  for (const auto& [path, module] : model->adaptables()) {
+    if (has_matrix(*module) && (tables || !is_table(*module))) {
+      paths.push_back(path);
+    }
+  }
+  return paths;
 }
 
 AdapterConfig resolve_targets(const Decoder& model, AdapterConfig config) {

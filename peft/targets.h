@@ -29,6 +29,9 @@ class TargetMatcher {
   std::unique_ptr<Expressions> expressions_;
 };
 
+/// Paths of the modules that may be targets of the config's type, in model order.
+std::vector<std::string> target_paths(const Decoder& model, const AdapterConfig& config);
+
 /// The config with the family's default and "all-linear" written out as lists.
 AdapterConfig resolve_targets(const Decoder& model, AdapterConfig config);
 

@@ -4,6 +4,7 @@
 #include "peft/attached_adapter.h"
 #include "peft/config_file.h"
 #include "peft/lora.h"
+#include "peft/trained_parameters.h"
 
 #include <algorithm>
 #include <cmath>
@@ -58,7 +59,7 @@ std::unique_ptr<Adapter> attach_vera(
   std::int64_t in = 0;
   std::int64_t out = 0;
   for (const std::string& module : modules) {
-    const Linear linear = find_linear(model, module);
+    const Adaptable linear = find_module(model, module);
     in = std::max(in, linear->weight.size(1));
     out = std::max(out, linear->weight.size(0));
   }
@@ -72,7 +73,7 @@ std::unique_ptr<Adapter> attach_vera(
   };
   const auto a = std::make_shared<VeraProjection>(projection(config.r, in), 1);
   const auto b = std::make_shared<VeraProjection>(projection(out, config.r), 0);
-  auto parts = make_parts(model, modules, [&](const std::string&, const Linear& linear) {
+  auto parts = make_parts(model, modules, [&](const std::string&, const Adaptable& linear) {
     return std::make_shared<VeraAttachment>(
         a,
         b,
@@ -85,7 +86,8 @@ std::unique_ptr<Adapter> attach_vera(
   if (config.vera.save_projection) {
     shared = {{kSharedA, a->whole()}, {kSharedB, b->whole()}};
   }
-  return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts), std::move(shared));
+  return with_trained_parameters(
+      model, std::move(config), std::move(parts), start, std::move(shared));
 }
 
 } // namespace
@@ -96,6 +98,7 @@ const AdapterType& vera_type() {
       .name = "VeRA",
       .shared_tensors = {kSharedA, kSharedB},
       .has_excludes = false,
+      .bias_of_targets = "vera_only",
       .default_targets = lora_type().default_targets,
       .check = check_vera,
       .read = read_vera,

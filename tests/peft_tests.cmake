@@ -14,13 +14,15 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/prompts_test.cpp
   peft/routing_test.cpp
   peft/save_load_test.cpp
-  peft/select_test.cpp)
+  peft/select_test.cpp
+  peft/trained_parameters_test.cpp)
 
 errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 900 LIBRARIES errata::peft SOURCES
   peft/formats_interop_test.cpp
   peft/p_tuning_interop_test.cpp
   peft/peft_families_interop_test.cpp
-  peft/peft_interop_test.cpp)
+  peft/peft_interop_test.cpp
+  peft/peft_tables_interop_test.cpp)
 
 errata_add_tests(export_command TORCH LABEL integration LIBRARIES errata::cli SOURCES
   cli/adapters_test.cpp

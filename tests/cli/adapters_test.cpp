@@ -112,6 +112,67 @@ TEST_F(AdaptersCommandTest, ListsOtherProgramsAdapters) {
   EXPECT_NE(table.find("GGUF"), std::string::npos);
 }
 
+// What is more than a LoRA of linear layers, in every command.
+TEST_F(AdaptersCommandTest, TablesBiasesAndCopiesGoThroughEveryCommand) {
+  Model model = load_model(path("model"));
+  peft::AdapterConfig tables;
+  tables.r = 3;
+  tables.target_modules = {"embed_tokens", "lm_head"};
+  peft::AdapterConfig copies;
+  copies.target_modules = {"q_proj"};
+  copies.trained_bias = peft::TrainedBias::kAll;
+  copies.modules_to_save = {"model.norm", "lm_head"};
+  for (const auto& [name, config] : {std::pair("tables", tables), {"copies", copies}}) {
+    const auto adapter = peft::attach_adapter(model.decoder, config, 1);
+    const torch::NoGradGuard no_grad;
+    for (const auto& [key, tensor] : adapter->named_parameters()) {
+      tensor.detach().add_(torch::randn_like(tensor), 0.2);
+    }
+    peft::save_adapter(*adapter, path(name));
+  }
+  const Json list = run_command({"adapters", "list", path("copies"), path("tables"), "--json"})
+                        .json()["adapters"];
+  EXPECT_EQ(list[0]["bias"], "all");
+  EXPECT_EQ(list[0]["modules_to_save"], Json({"model.norm", "lm_head"}));
+  EXPECT_EQ(list[1]["rank"], 3);
+  EXPECT_EQ(list[1]["modules_to_save"], Json::array());
+  const std::string table = run_command({"adapters", "list", path("copies")}).out;
+  EXPECT_NE(table.find("LORA, bias all, copies of model.norm and lm_head"), std::string::npos);
+
+  const auto command = [&](std::vector<std::string> arguments, const std::string& adapter) {
+    arguments.insert(arguments.end(), {"--model", path("model"), "--adapter", path(adapter)});
+    return arguments;
+  };
+  const Json base = logprobs({"score", "--model", path("model")});
+  for (const std::string name : {"tables", "copies"}) {
+    const Json adapted = logprobs(command({"score"}, name));
+    EXPECT_NE(adapted, base);
+    ASSERT_EQ(
+        run_command(command({"export", "--to", "merged", "--out", path(name + "-m")}, name)).code,
+        0);
+    expect_near(logprobs({"score", "--model", path(name + "-m")}), adapted);
+    ASSERT_EQ(
+        run_command(command({"export", "--to", "peft", "--out", path(name + "-p")}, name)).code, 0);
+    expect_near(logprobs(command({"score"}, name + "-p")), adapted);
+    // The model's head is tied to its embedding.
+    expect_failure(
+        command({"export", "--to", "gguf", "--out", path("x.gguf")}, name), 5, {"--to merged"});
+    expect_failure(
+        command({"export", "--to", "mlx", "--out", path("x")}, name), 5, {"--to merged"});
+  }
+  auto diff = command({"adapters", "diff", "--json"}, "tables");
+  diff.insert(diff.end(), {"--adapter", path("copies")});
+  const Json modules = run_command(diff).json()["modules"];
+  EXPECT_EQ(modules.front()["module"], "model.embed_tokens");
+  EXPECT_EQ(modules.back()["module"], "lm_head");
+  EXPECT_GT(modules.back()["first_norm"], 0.0);
+  EXPECT_GT(modules.back()["second_norm"], 0.0);
+  expect_failure(
+      command({"adapters", "combine", "--out", path("c")}, "copies"), 5, {"modules_to_save"});
+  ASSERT_EQ(run_command(command({"adapters", "combine", "--out", path("c")}, "tables")).code, 0);
+  expect_near(logprobs(command({"score"}, "c")), logprobs(command({"score"}, "tables")));
+}
+
 TEST_F(AdaptersCommandTest, CombinesToTheWeightedSum) {
   const std::vector<std::string> weights = {"--adapter-weight", "0.5", "-0.25"};
   auto arguments = with_both({"adapters", "combine", "--out", path("both"), "--json"});

@@ -85,6 +85,72 @@ TEST_F(EditorTest, EveryMethodLearnsAndLeavesTheBaseAlone) {
   }
 }
 
+// Embedding, head, biases and copies, with all terms of locality; nothing of it stays in the base.
+TEST_F(EditorTest, TrainsTablesAndWhatIsTrainedWhole) {
+  const std::string before = digest(fixture.model);
+  const double loss_before = loss();
+  struct Choice {
+    std::string method;
+    std::vector<std::string> targets;
+    std::vector<std::string> copies;
+    std::int64_t modules;
+  };
+  for (const Choice& choice :
+       {Choice{"lora", {"lm_head"}, {}, 1},
+        Choice{"lora", {"embed_tokens", "lm_head", "down_proj"}, {}, 5},
+        Choice{"dora", {"embed_tokens", "down_proj"}, {"model.norm"}, 5},
+        Choice{"lora", {"down_proj"}, {"lm_head", "q_norm"}, 7},
+        Choice{"ia3", {"down_proj"}, {"embed_tokens"}, 4},
+        Choice{"adalora", {"lm_head"}, {"2.mlp"}, 4}}) {
+    SCOPED_TRACE(choice.method + " on " + choice.targets.front());
+    EditorOptions options = fixture.options(choice.method);
+    options.target_modules = choice.targets;
+    options.modules_to_save = choice.copies;
+    options.bias = choice.method == "ia3" ? "none" : "all"; // this family has none
+    options.lr *= 3;
+    options.steps = 40;
+    options.kl = 0.1;
+    const auto editor = make_editor(choice.method);
+    {
+      const EditResult result = editor->edit(fixture.model, fixture.input(), options);
+      EXPECT_LT(loss(), loss_before - 0.02);
+      EXPECT_EQ(digest(fixture.model), before);
+      EXPECT_EQ(
+          result.report.training.trainable_parameters,
+          editor->trainable_parameters(fixture.model, options));
+      EXPECT_EQ(result.report.modules, editor->modules(fixture.model, options));
+      EXPECT_EQ(result.adapter->modules(), result.report.modules);
+      EXPECT_EQ(result.report.modules.size(), choice.modules);
+    }
+    EXPECT_DOUBLE_EQ(loss(), loss_before);
+  }
+}
+
+TEST_F(EditorTest, RefusesWhatAMethodCannotTrainWhole) {
+  const auto refuse = [&](const EditorOptions& options, const std::vector<std::string>& parts) {
+    expect_error(ErrorCode::kInvalidArgument, parts, [&] { validate(options); });
+  };
+  EditorOptions options = fixture.options("lora");
+  options.bias = "vera_only";
+  refuse(options, {"--bias 'vera_only'", "none, all or lora_only"});
+  options = fixture.options("ft");
+  options.bias = "all";
+  refuse(options, {"--bias 'all'", "--method ft"});
+  options = fixture.options("ia3");
+  options.bias = "all";
+  refuse(options, {"--bias 'all'", "use none"});
+  for (const char* method : {"ft", "prompt", "pfeiffer"}) {
+    options = fixture.options(method);
+    options.modules_to_save = {"norm"};
+    refuse(options, {"--modules-to-save", std::string("--method ") + method});
+  }
+  options = fixture.options("ft");
+  options.target_modules = {"lm_head"};
+  expect_error(ErrorCode::kInvalidArgument, {"lm_head", "--modules-to-save"}, [&] {
+    make_editor("ft")->modules(fixture.model, options);
+  });
+}
+
 TEST_F(EditorTest, LoraGoesOnFromAnEarlierAdapter) {
   const double loss_before = loss();
   EditorOptions options = fixture.options("lora");

@@ -152,6 +152,45 @@ TEST_F(PipelineTest, ControlCKeepsTheState) {
   EXPECT_EQ(run(edit("stopped", {"--no-eval", "--steps", "400", "--resume"})).code, 0);
 }
 
+TEST_F(PipelineTest, TablesBiasesAndCopiesAreTrainedFromTheCommandLine) {
+  const std::vector<std::string> chosen = {
+      "--target-modules",
+      "embed_tokens,lm_head,q_proj",
+      "--bias",
+      "all",
+      "--modules-to-save",
+      "model.norm,0.mlp",
+      "--steps",
+      "20",
+      "--no-eval"};
+  must_run(edit("whole", chosen));
+  const Json config = read_json(path("whole/adapter/adapter_config.json"));
+  EXPECT_EQ(config.at("bias"), "all");
+  EXPECT_EQ(config.at("modules_to_save"), Json({"model.norm", "0.mlp"}));
+  must_run(
+      {"export",
+       "--model",
+       path("model"),
+       "--adapter",
+       path("whole/adapter"),
+       "--to",
+       "merged",
+       "--out",
+       path("whole-merged"),
+       "--progress",
+       "none"});
+  EXPECT_EQ(read_json(path("whole-merged/config.json")).at("tie_word_embeddings"), false);
+  // The same again, whatever the machine was doing.
+  must_run(edit("whole2", chosen));
+  EXPECT_EQ(
+      read_file(path("whole/adapter/adapter_model.safetensors")),
+      read_file(path("whole2/adapter/adapter_model.safetensors")));
+  expect_failure(
+      2, {"modules_to_save 'nrom'", "'norm'"}, edit("w3", {"--modules-to-save", "nrom"}));
+  expect_failure(2, {"--bias 'some'", "none, all or lora_only"}, edit("w3", {"--bias", "some"}));
+  EXPECT_FALSE(fs::exists(path("w3")));
+}
+
 TEST_F(PipelineTest, AFullDiskLeavesNoAdapter) {
   ::setenv("ERRATA_TEST_DISK_LIMIT", "20000", 1);
   const Finished result = run(edit("full", {"--no-eval"}));

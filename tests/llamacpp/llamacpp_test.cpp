@@ -97,12 +97,18 @@ class LlamaCppTest : public testing::TestWithParam<std::string> {
     return scores;
   }
 
-  // An adapter of every linear layer with unequal ranks and scales.
+  // An adapter of every linear layer, and of embedding and head where they are two, with unequal
+  // ranks and scales.
   static std::unique_ptr<Adapter> attach_random(Decoder& model, bool plain) {
     AdapterConfig config;
     config.r = 4;
     config.lora_alpha = 6;
-    config.target_regex = "all-linear";
+    for (const auto& [path, linear] : model->linears()) {
+      config.target_modules.push_back(path);
+    }
+    if (!model->config().tie_word_embeddings) {
+      config.target_modules.insert(config.target_modules.end(), {"embed_tokens", "lm_head"});
+    }
     if (!plain) {
       config.use_rslora = true;
       config.rank_pattern = {{"[02]\\..*", 9}};

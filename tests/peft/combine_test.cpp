@@ -134,7 +134,7 @@ TEST_F(CombineTest, AChangeOfBiasesIsRefused) {
     CombineOptions options;
     options.combination = name;
     options.rank = 3;
-    expect_error(ErrorCode::kUnsupported, {"IA3 changes biases", "use --to merged"}, [&] {
+    expect_error(ErrorCode::kUnsupported, {"IA3 with changed biases", "use --to merged"}, [&] {
       combine_adapters(biased, {both.get()}, options);
     });
   }

@@ -10,8 +10,16 @@ const std::vector<std::string> kFamilies = {"llama", "gemma3", "gpt2"};
 // peft_judge.py's adapters: one rank and alpha, rsLoRA, mixed ranks and alphas on some layers.
 const std::vector<std::string> kPatterned = {"lora", "rslora", "patterns"};
 
+// Embedding and head where they are two; elsewhere the formats hold neither.
 std::vector<std::string> adapters_of(const std::string& family) {
-  return family == "gpt2" ? std::vector<std::string>{"every-linear", "rslora"} : kPatterned;
+  if (family == "gpt2") {
+    return {"every-linear", "rslora"};
+  }
+  std::vector<std::string> names = kPatterned;
+  if (family == "llama") {
+    names.emplace_back("both-tables");
+  }
+  return names;
 }
 
 // GGUF and mlx-lm files against the gguf package, mlx-lm's published formula and PEFT
@@ -61,7 +69,7 @@ TEST_F(FormatsInteropTest, TheGgufPackageReadsPeftsDeltas) {
     }
   }
   const std::vector<Json> answers = judge("formats_judge.py", commands);
-  ASSERT_EQ(answers.size(), 8);
+  ASSERT_EQ(answers.size(), 9);
   for (const Json& answer : answers) {
     EXPECT_LT(answer.at("distance"), 1e-5) << answer;
     EXPECT_GT(answer.at("modules"), 0) << answer;
@@ -120,7 +128,7 @@ TEST_F(FormatsInteropTest, MlxLmsFormulaGivesPeftsDeltas) {
     }
   }
   const std::vector<Json> answers = judge("formats_judge.py", commands);
-  ASSERT_EQ(answers.size(), 8);
+  ASSERT_EQ(answers.size(), 9);
   for (const Json& answer : answers) {
     EXPECT_LT(answer.at("distance"), 1e-5) << answer;
     EXPECT_EQ(answer.at("idle"), 0) << "adapters that mlx-lm would make for nothing: " << answer;
@@ -150,6 +158,26 @@ TEST_F(FormatsInteropTest, ErrataReadsMlxLmsLayout) {
     EXPECT_LT(
         distance(own_score(kFamilies[i], path(kFamilies[i] + "-their-mlx")), expected), kTolerance)
         << kFamilies[i];
+  }
+}
+
+// One table for both: llama.cpp and mlx-lm would change the two together.
+TEST_F(FormatsInteropTest, TablesOfTiedModelsAreRefusedWithTheWayOut) {
+  const std::string model = model_path("gemma3");
+  for (const std::string name : {"embedding", "head"}) {
+    judge(
+        "peft_judge.py", {concat("make-adapter ", model, " ", adapter("gemma3", name), " ", name)});
+    for (const bool gguf : {true, false}) {
+      try {
+        gguf ? export_gguf(model, adapter("gemma3", name), path("refused.gguf"))
+             : export_mlx(model, adapter("gemma3", name), path("refused"));
+        ADD_FAILURE() << name;
+      } catch (const Error& error) {
+        EXPECT_EQ(error.code(), ErrorCode::kUnsupported);
+        EXPECT_NE(std::string(error.what()).find("tied"), std::string::npos) << error.what();
+        EXPECT_NE(std::string(error.what()).find("--to merged"), std::string::npos);
+      }
+    }
   }
 }
 

@@ -39,14 +39,27 @@ def peft_layers(model, adapter):
     return {
         name.removeprefix("base_model.model."): module
         for name, module in adapted.named_modules()
-        if hasattr(module, "lora_A") and len(module.lora_A)
+        if hasattr(module, "lora_A") and (len(module.lora_A) or len(module.lora_embedding_A))
     }
+
+
+def is_table(layer):
+    return isinstance(layer.get_base_layer(), torch.nn.Embedding)
+
+
+def peft_factors(layer):
+    """A [r, in] and B [out, r]; of a table [r, entries] and [hidden, r]."""
+    if is_table(layer):
+        pair = layer.lora_embedding_A["default"], layer.lora_embedding_B["default"]
+    else:
+        pair = layer.lora_A["default"].weight, layer.lora_B["default"].weight
+    return tuple(factor.detach().numpy() for factor in pair)
 
 
 def peft_delta(layer):
     """What PEFT adds to y = x W^T: [out, in], also where the base keeps W transposed."""
     delta = layer.get_delta_weight("default").detach().numpy()
-    return delta.T if layer.fan_in_fan_out else delta
+    return delta.T if layer.fan_in_fan_out and not is_table(layer) else delta
 
 
 def names_of(config):
@@ -98,7 +111,9 @@ def check_gguf(model, adapter, file):
         if heads is not None:
             expected = paired(expected, heads)
         scale = alpha / np.float32(b.shape[1]) if alpha else np.float32(1)
-        worst = max(worst, distance(scale * (b @ a), expected))
+        # llm_graph_context::build_inp_embd takes rows of lora_a.
+        change = a @ b.T if is_table(layer) else b @ a
+        worst = max(worst, distance(scale * change, expected))
     assert not tensors, list(tensors)
     assert field("general.architecture") == architecture
     print(
@@ -129,9 +144,10 @@ def make_gguf(model, adapter, file, encoding="f32"):
     writer.add_uint64("errata.test.number", 2**40)
     kind = np.float16 if encoding == "f16" else np.float32
     for path, layer in layers.items():
-        a = layer.lora_A["default"].weight.detach().numpy()
-        b = layer.lora_B["default"].weight.detach().numpy()
+        a, b = peft_factors(layer)
         b = b * (layer.scaling["default"] * a.shape[0] / alpha)
+        if is_table(layer):
+            a = np.ascontiguousarray(a.T)
         heads = heads_of(config, path)
         if heads is not None:
             b = paired(b, heads)
@@ -152,13 +168,16 @@ def mlx_parameters(config, linears):
     """The adapter parameters that mlx-lm makes for a config, with their shapes: `keys` below each
     of the last `num_layers` layers, or in the whole model."""
     settings = config["lora_parameters"]
-    total = 1 + max(int(path.split(".")[2]) for path in linears)
+    in_layer = lambda path: len(path.split(".")) > 3  # noqa: E731
+    total = 1 + max(int(path.split(".")[2]) for path in linears if in_layer(path))
     first = total - max(config["num_layers"], 0) if config["num_layers"] > 0 else 0
     keys = settings.get("keys")
     made = {}
     for path, (out, width) in linears.items():
-        layer, below = path.split(".", 3)[2:]
-        below_selected = int(layer) >= first and (keys is None or below in keys)
+        below_selected = False
+        if in_layer(path):
+            layer, below = path.split(".", 3)[2:]
+            below_selected = int(layer) >= first and (keys is None or below in keys)
         if below_selected or (keys is not None and path in keys):
             made[path + ".lora_a"] = (width, settings["rank"])
             made[path + ".lora_b"] = (settings["rank"], out)
@@ -169,10 +188,12 @@ def base_linears(model):
     base = AutoModelForCausalLM.from_pretrained(model, dtype=torch.float32)
     linears = {}
     for path, module in base.named_modules():
-        if path == "lm_head" or not hasattr(module, "weight") or module.weight.dim() != 2:
+        if not hasattr(module, "weight") or module.weight.dim() != 2:
             continue
         if isinstance(module, torch.nn.Linear):
             linears[mlx_name(path)] = tuple(module.weight.shape)
+        elif isinstance(module, torch.nn.Embedding):  # LoRAEmbedding
+            linears[mlx_name(path)] = tuple(module.weight.shape)[::-1]
         elif type(module).__name__ == "Conv1D":
             linears[mlx_name(path)] = tuple(module.weight.shape)[::-1]
     return linears
@@ -191,8 +212,9 @@ def check_mlx(model, adapter, directory):
     for path, layer in layers.items():
         a = weights.pop(mlx_name(path) + ".lora_a")
         b = weights.pop(mlx_name(path) + ".lora_b")
-        # LoRALinear.fuse
-        delta = (np.float32(config["lora_parameters"]["scale"]) * b.T) @ a.T
+        scale = np.float32(config["lora_parameters"]["scale"])
+        # LoRALinear.fuse and LoRAEmbedding.fuse
+        delta = (scale * a) @ b if is_table(layer) else (scale * b.T) @ a.T
         worst = max(worst, distance(delta, peft_delta(layer)))
     assert not weights, list(weights)
     print(
@@ -213,8 +235,7 @@ def make_mlx(model, adapter, directory):
     layers = peft_layers(model, adapter)
     weights = {}
     for path, layer in layers.items():
-        a = layer.lora_A["default"].weight.detach().numpy()
-        b = layer.lora_B["default"].weight.detach().numpy()
+        a, b = peft_factors(layer)
         weights[mlx_name(path) + ".lora_a"] = np.ascontiguousarray(a.T)
         weights[mlx_name(path) + ".lora_b"] = np.ascontiguousarray(b.T)
     save_file(weights, os.path.join(directory, "adapters.safetensors"))

@@ -255,11 +255,11 @@ TEST_F(GgufAdapterTest, RefusesWhatItWouldGetWrong) {
   write_by_hand({{"adapter.lora.magnitude", 1.0F}});
   expect_refusal(ErrorCode::kUnsupported, {"adapter.lora.magnitude"});
   write_by_hand({}, "blk.7.ffn_down.weight");
-  expect_refusal(ErrorCode::kCorrupt, {"layers.7.mlp.down_proj", "no linear layer"});
+  expect_refusal(ErrorCode::kCorrupt, {"layers.7.mlp.down_proj", "no module"});
   write_by_hand({}, "blk.0.ffn_gate_exps.weight");
   expect_refusal(ErrorCode::kCorrupt, {"ffn_gate_exps"});
   write_by_hand({}, "token_embd.weight");
-  expect_refusal(ErrorCode::kUnsupported, {"token_embd", "embedding"});
+  expect_refusal(ErrorCode::kCorrupt, {"embed_tokens", "[r, 50]"});
   write_by_hand({}, "blk.0.ffn_up.weight");
   expect_refusal(ErrorCode::kCorrupt, {"up_proj", "[40, r]"});
   write_by_hand({}, "blk.0.ffn_down.weight", ".lora_b", 3);

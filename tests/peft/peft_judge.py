@@ -1,6 +1,6 @@
 """Independent judge of adapters: the peft library on random models.
 
-    peft_judge.py make-model DIR [FAMILY]   writes a random checkpoint: gemma3, llama, gpt2 or griffin
+    peft_judge.py make-model DIR [FAMILY]   writes a random checkpoint: gemma3, llama, gpt2, bare-gpt2 or griffin
     peft_judge.py make-adapter MODEL DIR NAME   writes an adapter as PEFT does
     peft_judge.py score MODEL ADAPTER       prints log-probabilities of fixed tokens as JSON
     peft_judge.py score-merged MODEL        the same without an adapter
@@ -37,6 +37,7 @@ from transformers import (  # noqa: E402
     Gemma3TextConfig,
     GPT2Config,
     GPT2LMHeadModel,
+    GPT2Model,
     LlamaConfig,
     LlamaForCausalLM,
     RecurrentGemmaConfig,
@@ -63,6 +64,63 @@ ADAPTERS = {
     "excluded": dict(
         r=3, lora_alpha=4, target_modules=["o_proj"], exclude_modules=["1.self_attn.o_proj"]
     ),
+    # Names of every family: what a model does not have is passed over.
+    "embedding": dict(r=4, lora_alpha=2, target_modules=["q_proj", "c_attn", "embed_tokens", "wte"]),
+    "embedding-alone": dict(r=3, lora_alpha=2, use_rslora=True, target_modules=["embed_tokens", "wte"]),
+    "positions": dict(r=3, lora_alpha=2, target_modules=["c_attn", "q_proj", "wpe"]),
+    "head": dict(r=4, lora_alpha=6, target_modules=["q_proj", "c_attn", "lm_head"]),
+    "both-tables": dict(
+        r=4,
+        lora_alpha=3,
+        target_modules=["embed_tokens", "wte", "lm_head"],
+        rank_pattern={"embed_tokens": 2, "wte": 5},
+    ),
+    "dora-tables": dict(
+        r=3,
+        lora_alpha=2,
+        use_dora=True,
+        target_modules=["q_proj", "c_attn", "embed_tokens", "wte", "lm_head"],
+    ),
+    "tied-tables": dict(
+        r=3,
+        lora_alpha=2,
+        target_modules=["q_proj", "c_attn", "lm_head"],
+        ensure_weight_tying=True,
+    ),
+    "tied-by-expression": dict(
+        r=3, lora_alpha=2, target_modules=r".*(q_proj|c_attn)|lm_head", ensure_weight_tying=True
+    ),
+    "tied-copies": dict(
+        r=3,
+        lora_alpha=2,
+        target_modules=["q_proj", "c_attn"],
+        modules_to_save=["lm_head"],
+        ensure_weight_tying=True,
+    ),
+    "bias-all": dict(r=3, lora_alpha=4, bias="all", target_modules=["q_proj", "c_attn"]),
+    "bias-targets": dict(r=3, lora_alpha=4, bias="lora_only", target_modules=["q_proj", "c_attn"]),
+    "dora-bias": dict(
+        r=3, lora_alpha=4, use_dora=True, bias="lora_only", target_modules=["q_proj", "c_attn"]
+    ),
+    "saved-norms": dict(
+        r=3,
+        lora_alpha=4,
+        target_modules=["q_proj", "c_attn"],
+        modules_to_save=["norm", "ln_f", "1.ln_1", "q_norm"],
+    ),
+    "saved-tables": dict(
+        r=3,
+        lora_alpha=4,
+        target_modules=["q_proj", "c_attn"],
+        modules_to_save=["embed_tokens", "wte", "lm_head"],
+    ),
+    "saved-block": dict(
+        r=3,
+        lora_alpha=4,
+        bias="all",
+        target_modules=["q_proj", "c_attn"],
+        modules_to_save=["1.mlp", "lm_head"],
+    ),
 }
 
 # Every other type, by the class of its config.
@@ -73,6 +131,12 @@ OTHERS = {
         init_r=5, target_r=2, total_step=10, target_modules="all-linear"),
     "vera-every": lambda: VeraConfig(r=7, target_modules="all-linear"),
     "ia3-default": lambda: IA3Config(),
+    "ia3-saved": lambda: IA3Config(modules_to_save=["lm_head", "ln_f", "model.norm"]),
+    "adalora-saved": lambda: AdaLoraConfig(
+        init_r=5, target_r=2, total_step=10, target_modules=["q_proj", "c_attn", "lm_head"],
+        bias="all", modules_to_save=["embed_tokens", "wte"]),
+    "vera-saved": lambda: VeraConfig(
+        r=7, target_modules=["q_proj", "c_attn"], bias="vera_only", modules_to_save=["lm_head"]),
     "vera": lambda: VeraConfig(r=11, d_initial=0.3, target_modules=["q_proj", "k_proj", "down_proj"]),
     "vera-unsaved": lambda: VeraConfig(
         r=11, projection_prng_key=5, save_projection=False, target_modules=["q_proj", "down_proj"]),
@@ -115,6 +179,10 @@ MODELS = {
     "gemma3": lambda: Gemma3ForCausalLM(Gemma3TextConfig(**SHAPE, **SPECIAL, **GEMMA3)),
     "llama": lambda: LlamaForCausalLM(LlamaConfig(**SHAPE, **SPECIAL)),
     "gpt2": lambda: GPT2LMHeadModel(
+        GPT2Config(vocab_size=70, n_embd=24, n_layer=3, n_head=4, n_positions=64, **SPECIAL)
+    ),
+    # As GPT-2's own files are: without the root's name, and without a head.
+    "bare-gpt2": lambda: GPT2Model(
         GPT2Config(vocab_size=70, n_embd=24, n_layer=3, n_head=4, n_positions=64, **SPECIAL)
     ),
     "griffin": lambda: RecurrentGemmaForCausalLM(

@@ -3,6 +3,7 @@
 #include "core/base/resources.h"
 #include "core/safetensors.h"
 #include "peft/adapter.h"
+#include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/seeding_test.h"
@@ -197,17 +198,46 @@ TEST_F(SaveLoadTest, ExpressionsOverOtherPathsBecomeLists) {
   EXPECT_EQ(module_rank(loaded->config(), "model.layers.2.mlp.down_proj"), 3);
 }
 
-TEST_F(SaveLoadTest, StoredBaseMatricesAreIgnoredAndTrainedOnesRefused) {
+// Embedding, head and copies under the names of the other classes that wrap the same decoder.
+TEST_F(SaveLoadTest, TablesAndCopiesAreReadUnderOtherPaths) {
+  AdapterConfig config;
+  config.target_modules = {"embed_tokens", "q_proj", "lm_head"};
+  config.modules_to_save = {"model.norm", "layers.1.mlp"};
+  auto adapter = attach_adapter(model_, config, 1);
+  shake(*adapter);
+  save_adapter(*adapter, directory());
+  const torch::Tensor adapted = log_probabilities(model_);
+  const auto modules = adapter->modules();
+  adapter.reset();
+  const std::string head = "base_model.model.lm_head.";
+  rename_tensors("base_model.model.model.", "base_model.model.language_model.model.");
+  rename_tensors(head, "base_model.model.language_model.lm_head.");
+  const auto loaded = load_adapter(model_, directory());
+  EXPECT_EQ(loaded->modules(), modules);
+  EXPECT_TRUE(torch::equal(log_probabilities(model_), adapted));
+}
+
+// PEFT's save_embedding_layers: it computes with the matrices of the file.
+TEST_F(SaveLoadTest, StoredBaseMatricesMustBeTheBases) {
   save_adapter(*make(model_), directory());
-  change_tensors([](NamedTensors& tensors) {
-    tensors.emplace_back("base_model.model.lm_head.base_layer.weight", torch::zeros({50, 24}));
-  });
+  const torch::Tensor table = model_->named_parameters()["model.embed_tokens.weight"];
+  const auto store = [&](const std::string& name, const torch::Tensor& value) {
+    change_tensors([&](NamedTensors& tensors) {
+      std::erase_if(tensors, [&](const auto& entry) { return entry.first == name; });
+      tensors.emplace_back(name, value);
+    });
+  };
+  store("base_model.model.lm_head.base_layer.weight", table.clone());
+  store("base_model.model.model.embed_tokens.base_layer.weight", table.to(torch::kBFloat16));
+  store("base_model.model.model.embed_tokens.weight", table.clone());
   EXPECT_NO_THROW(load_adapter(model_, directory()));
-  change_tensors([](NamedTensors& tensors) {
-    tensors.emplace_back(
-        "base_model.model.model.embed_tokens.lora_embedding_A", torch::zeros({3, 50}));
-  });
-  expect_load_error(ErrorCode::kUnsupported, {"embed_tokens.lora_embedding_A"});
+  store("base_model.model.lm_head.base_layer.weight", table + 0.5);
+  expect_load_error(ErrorCode::kUnsupported, {"lm_head.base_layer.weight", "other embeddings"});
+  store("base_model.model.lm_head.base_layer.weight", torch::zeros({51, 24}));
+  expect_load_error(ErrorCode::kUnsupported, {"lm_head.base_layer.weight", "[51, 24]", "resized"});
+  store("base_model.model.lm_head.base_layer.weight", table.clone());
+  store("base_model.model.model.embed_tokens.lora_embedding_A", torch::zeros({3, 50}));
+  expect_load_error(ErrorCode::kCorrupt, {"embed_tokens.lora_embedding_A", "unexpected"});
 }
 
 TEST_F(SaveLoadTest, TensorsMustFitExactly) {
@@ -294,8 +324,7 @@ TEST_F(SaveLoadTest, ConfigKeysThatChangeTheMeaningAreRefused) {
     });
   };
   const std::vector<std::pair<const char*, Json>> refused = {
-      {"modules_to_save", {"lm_head"}},
-      {"bias", "all"},
+      {"bias", "vera_only"},
       {"lora_bias", true},
       {"init_lora_weights", "pissa_niter_4"},
       {"layer_replication", {{0, 1}}},
@@ -322,6 +351,12 @@ TEST_F(SaveLoadTest, ConfigKeysThatChangeTheMeaningAreRefused) {
     with(key, value);
     EXPECT_NO_THROW(load_adapter(model_, directory())) << key;
   }
+  with("modules_to_save", {"lm_head"});
+  expect_load_error(ErrorCode::kCorrupt, {"lm_head.weight is missing"});
+  with("modules_to_save", "lm_head");
+  expect_load_error(ErrorCode::kCorrupt, {"modules_to_save", "list"});
+  with("modules_to_save", {"nothing_of_this_model"}); // as in PEFT
+  EXPECT_NO_THROW(load_adapter(model_, directory()));
   with("r", 0);
   expect_load_error(ErrorCode::kCorrupt, {"rank"});
   with("target_modules", 3);

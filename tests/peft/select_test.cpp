@@ -91,7 +91,7 @@ TEST(MatchTargetsTest, ExpressionsMatchInFullAndOnlyOutsideLists) {
   EXPECT_EQ(match_targets(model, expression(R"(.*\.(?P<i>[0-3])\.mlp\.(up|down)_proj)")).size(), 8);
   expect_invalid(model, expression("q_proj"), {"'q_proj'", "whole path"});
   expect_invalid(model, expression("(q_proj"), {"(q_proj", "regular expression"});
-  expect_invalid(model, targets({R"(.*\.1.*q_proj)"}), {"matches no linear layer"});
+  expect_invalid(model, targets({R"(.*\.1.*q_proj)"}), {"matches no module"});
 }
 
 // peft#1024, #2155: with layers, every entry is looked for inside those layers, and an index is
@@ -116,9 +116,9 @@ TEST(MatchTargetsTest, LayersRestrictLists) {
   config.layers_pattern = {};
   config.layers_to_transform = {12};
   expect_invalid(model, config, {"layer 12", "0 to 11"});
-  AdapterConfig head = targets({"q_proj", "lm_head"});
-  head.layers_to_transform = {1};
-  expect_invalid(model, head, {"'lm_head'"});
+  AdapterConfig table = targets({"q_proj", "embed_tokens"});
+  table.layers_to_transform = {1};
+  expect_invalid(model, table, {"'embed_tokens'"});
   AdapterConfig regular = expression(".*q_proj");
   regular.layers_to_transform = {1};
   expect_invalid(model, regular, {"layers_to_transform", ".*q_proj"});
@@ -139,10 +139,15 @@ TEST(MatchTargetsTest, KnownTrapsAreErrorsOrWork) {
   AdapterConfig config;
   config.target_regex = R"(.*\.1\..*q_proj)";
   EXPECT_EQ(match_targets(model, config).size(), 1);
-  // 1024: with layers, a target outside of all layers is dropped.
-  config = targets({"q_proj", "lm_head"});
+  // 1024: with layers, a target outside of all layers is dropped, unless its whole path is named.
+  config = targets({"q_proj", "embed_tokens"});
   config.layers_to_transform = {1};
-  expect_invalid(model, config, {"lm_head"});
+  expect_invalid(model, config, {"embed_tokens"});
+  config.target_modules = {"q_proj", "model.embed_tokens", "lm_head"};
+  EXPECT_EQ(
+      match_targets(model, config),
+      (std::vector<std::string>{
+          "model.embed_tokens", "model.layers.1.self_attn.q_proj", "lm_head"}));
   // 2155: a pattern for the layers that fits nothing.
   config = targets({"q_proj"});
   config.layers_to_transform = {1};
