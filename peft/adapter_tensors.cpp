@@ -102,7 +102,7 @@ AdapterTensors read_adapter_tensors(
       continue;
     }
     if (const auto head = head_name(inner)) {
-      result.tensors.emplace(*head, to_float32(file.tensor(name), where));
+      result.tensors.emplace(*head, adapter_float32(file.tensor(name), where));
       continue;
     }
     const auto here = model_prefix(inner, names);
