@@ -4,7 +4,7 @@
 #   ./test.sh            everything
 #   ./test.sh LABEL      one label: unit, integration, interop
 #   ./test.sh fuzz [S]   the parsers against random input, S seconds in all (60)
-#   ./test.sh llamacpp   GGUF adapters in llama.cpp itself, which is built first (once)
+#   ./test.sh llamacpp   GGUF adapters and chat prompts against llama.cpp, which is built first (once)
 #   ./test.sh -R REGEX   any ctest options
 #
 # Installs what is missing (Debian packages, LibTorch and the interop judges into .deps/venv).
@@ -31,7 +31,10 @@ fi
 install_packages "${build_packages[@]}" "${test_packages[@]}"
 install_libtorch
 install_judges
-if [ "${1:-}" = llamacpp ]; then install_llamacpp; fi
+if [ "${1:-}" = llamacpp ]; then
+  install_llamacpp
+  install_chat_judges
+fi
 mkdir -p "$root/build"
 build_project "$root/build/test"
 

@@ -3,6 +3,7 @@
 #include "cli/model_options.h"
 #include "cli/output.h"
 #include "cli/text_stream.h"
+#include "core/base/date.h"
 #include "core/base/json.h"
 #include "core/generation.h"
 #include "peft/adapter.h"
@@ -11,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <optional>
 #include <ostream>
 
 namespace errata::cli {
@@ -21,7 +23,8 @@ struct GenerateOptions {
   std::string prompts_file;
   std::vector<std::string> stop;
   std::string chat;
-  std::string system;
+  std::optional<std::string> system;
+  std::string today;
   bool stream = false;
   GenerationOptions generation;
 };
@@ -134,20 +137,31 @@ OrderedJson result_json(
       {"finish", to_string(generation.finish)}};
 }
 
-// Prompts as the tokenizer gets them. With a chat format its end of a turn ends an answer too.
+std::optional<Date> day_told(const GenerateOptions& options) {
+  if (options.today.empty()) {
+    return std::nullopt;
+  }
+  const Date day = parse_date(options.today, "--today");
+  ERRATA_CHECK(
+      day.complete(),
+      ErrorCode::kInvalidArgument,
+      "--today: '",
+      options.today,
+      "' is no day; expected YYYY-MM-DD");
+  return day;
+}
+
+// Prompts as the tokenizer gets them.
 std::vector<Tokens> encode_prompts(
     const GenerateOptions& options,
     const std::vector<std::string>& prompts,
     const Tokenizer& tokenizer,
-    GenerationOptions& generation) {
-  const ChatFormat* format = options.chat.empty() ? nullptr : &chat_format(options.chat);
-  if (format != nullptr) {
-    generation.eos.push_back(turn_end_token(*format, tokenizer));
-  }
+    const std::optional<ChatFormat>& format) {
+  const std::optional<Date> today = day_told(options);
   std::vector<Tokens> ids;
   for (const std::string& prompt : prompts) {
     ids.push_back(tokenizer.encode_prompt(
-        format == nullptr ? prompt : chat_prompt(*format, options.system, prompt)));
+        format ? chat_prompt(*format, {options.system, prompt, today}) : prompt));
     ERRATA_CHECK(
         !ids.back().empty(),
         ErrorCode::kInvalidArgument,
@@ -197,7 +211,12 @@ void run_generate(
   if (requests.routed()) {
     generation.routing = route_requests(requests, adapted);
   }
-  const std::vector<Tokens> ids = encode_prompts(options, prompts, tokenizer, generation);
+  std::optional<ChatFormat> format;
+  if (!options.chat.empty()) {
+    format = chat_format(options.chat, tokenizer);
+    generation.eos.push_back(turn_end_token(*format, tokenizer)); // ends an answer too
+  }
+  const std::vector<Tokens> ids = encode_prompts(options, prompts, tokenizer, format);
   const char* const between = options.chat.empty() ? "" : "\n";
   const std::unique_ptr<TextStream> shown = make_stream(options, prompts, common, streams, between);
   const auto check = stop_check(tokenizer, options.stop);
@@ -230,6 +249,9 @@ void run_generate(
   }
   OrderedJson document;
   document["results"] = results;
+  if (format) {
+    document["chat"] = format->name;
+  }
   document["tokens_per_second"] = static_cast<double>(tokens) / std::max(seconds, 1e-9);
   if (common.json) {
     print_json(streams.out, document);
@@ -299,11 +321,19 @@ void add_generate(CLI::App& app, const Streams& streams) {
   command->add_flag("--stream", options->stream, "Show the text while it is written");
   command->add_option("--system", options->system, "With --chat: what the model is told first")
       ->needs(chat);
+  command
+      ->add_option(
+          "--today",
+          options->today,
+          "With --chat llama3.1: the day it is told, YYYY-MM-DD; otherwise that of its template, "
+          "2024-07-26")
+      ->needs(chat);
   command->footer(
+      chat_format_help() +
       "Examples:\n"
       "  errata generate --model models/lab --prompt \"The capital of France is\"\n"
       "  errata generate --model models/lab --prompts questions.jsonl --stop Question: --json\n"
-      "  errata generate --model gemma-2-2b-it --chat gemma --prompt \"Who leads Italy?\"");
+      "  errata generate --model gemma-2-2b-it --chat auto --prompt \"Who leads Italy?\"");
   command->callback([=] { run_generate(*options, *model, *common, streams); });
 }
 

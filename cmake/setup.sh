@@ -13,6 +13,8 @@ fuzz_packages=(clang-14 libclang-rt-14-dev)
 judges=(transformers==5.23.0 peft==0.21.2 safetensors==0.8.0 gguf==0.19.0 sentencepiece numpy)
 # Its source package carries llama.cpp and the converter of HF models.
 llamacpp=llama-cpp-python==0.3.36
+# Mistral's own tokenizers and chat templates.
+chat_judges=(mistral-common==1.13.1 sentencepiece==0.2.3)
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -69,7 +71,18 @@ fuzz_targets() {
   ninja -C "$directory" --quiet fuzz_import
 }
 
-# llama.cpp's library and a program on it, for ./test.sh llamacpp only.
+# In a folder of their own: their numpy is not that of the other judges.
+install_chat_judges() {
+  local directory=$root/.deps/chat_judges mark
+  mark=$directory/installed-$(printf '%s\n' "${chat_judges[@]}" | sha256sum | cut -c1-12)
+  if [ -e "$mark" ]; then return; fi
+  say "Installing the judges of chat prompts: ${chat_judges[*]}"
+  rm -rf "$directory"
+  "$venv/bin/pip" install -q --disable-pip-version-check --target "$directory" "${chat_judges[@]}"
+  touch "$mark"
+}
+
+# llama.cpp's library and programs on it, for ./test.sh llamacpp only.
 install_llamacpp() {
   local directory=$root/.deps/llamacpp
   local mark=$directory/unpacked-${llamacpp##*=}
@@ -82,11 +95,15 @@ install_llamacpp() {
     tar -xzf "$directory"/*.tar.gz --strip-components=1 -C "$directory/source"
     touch "$mark"
   fi
+  # CMake keeps to the place that it was configured for, and a checkout may move.
+  if ! grep -qsxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root/tests/llamacpp" "$directory/build/CMakeCache.txt"; then
+    rm -rf "$directory/build"
+  fi
   say "Building llama.cpp (the first time takes some minutes)"
   cmake -S "$root/tests/llamacpp" -B "$directory/build" -G Ninja -DCMAKE_BUILD_TYPE=Release \
     -DLLAMACPP_SOURCE="$directory/source/vendor/llama.cpp" >"$directory/build.log" 2>&1 ||
     { cat "$directory/build.log" >&2; exit 1; }
-  ninja -C "$directory/build" -j "$(build_jobs)" --quiet llama_logprobs
+  ninja -C "$directory/build" -j "$(build_jobs)" --quiet llama_logprobs llama_chat
 }
 
 # As many as there are cores and memory: ten files with LibTorch compiled as one take about 2 GB.

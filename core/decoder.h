@@ -52,6 +52,12 @@ class DecoderImpl : public torch::nn::Module {
   /// Hidden states after the final norm [batch, steps, hidden] of `ids` [batch, steps] that follow
   /// what the cache holds; the cache is extended. Inference only.
   torch::Tensor hidden_cached(const torch::Tensor& ids, KvCache& cache);
+  /// The same of `steps[i]` tokens for row i of the cache, whose `ids` [rows of the pass] lie end
+  /// to end: [rows of the pass, hidden]. Where `takes_unequal_steps` is false, they must be equal.
+  torch::Tensor hidden_cached(
+      const torch::Tensor& ids, const std::vector<std::int64_t>& steps, KvCache& cache);
+  /// False with recurrent layers, and with a soft prompt, which comes before the first tokens.
+  bool takes_unequal_steps() const;
 
   /// Output layer, with the final soft cap when the family has one: [n, hidden] -> [n, vocab].
   torch::Tensor logits(const torch::Tensor& hidden);
@@ -85,6 +91,12 @@ class DecoderImpl : public torch::nn::Module {
   torch::Tensor embed_packed(const PackedBatch& batch);
   torch::Tensor hidden_after(InputAttachment& input, const PackedBatch& batch);
   InputAttachment* active_input() const;
+  /// The layers on `x`, the tokens of the pass that the cache has begun.
+  torch::Tensor run_cached(
+      torch::Tensor x,
+      const torch::Tensor& positions,
+      const torch::Tensor& prefix_rows,
+      KvCache& cache);
 
   DecoderConfig config_;
   torch::Dtype compute_dtype_;

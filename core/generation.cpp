@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
 #include "core/base/random.h"
+#include "core/kernel_tensors.h"
 #include "core/kv_cache.h"
 #include "core/sampling.h"
 
@@ -16,6 +17,9 @@ namespace {
 
 // Tokens of one prefill pass: bounds its activations.
 constexpr std::int64_t kPrefillTokens = 8192;
+// Products are compiled for each number of rows and like some multiple, so that finished rows stay
+// as fillers up to the next one.
+constexpr std::int64_t kRowMultiple = 16;
 
 void check_options(const GenerationOptions& options, const std::vector<Tokens>& prompts) {
   const auto require = [](bool holds, const char* what) {
@@ -76,6 +80,31 @@ class RoutingScope {
   const Routing& routing_;
 };
 
+// Of [rows, n] the place of the largest number of each row, the first of equal ones.
+std::vector<std::int32_t> largest_of_rows(const torch::Tensor& x) {
+  const std::int64_t rows = x.size(0);
+  torch::Tensor places;
+  if (kernels_take(x)) {
+    const torch::Tensor values = x.contiguous();
+    places = torch::empty({rows}, torch::kInt64);
+    with_kernel_type(x.scalar_type(), [&](auto type) {
+      using T = decltype(type);
+      const std::int64_t n = x.size(1);
+      parallel_rows(rows, n, [&](std::int64_t begin, std::int64_t end) {
+        kernels::largest(
+            n,
+            end - begin,
+            kernel_data<T>(values) + begin * n,
+            places.data_ptr<std::int64_t>() + begin);
+      });
+    });
+  } else {
+    places = x.argmax(-1).to(torch::kCPU);
+  }
+  const auto* const first = places.data_ptr<std::int64_t>();
+  return {first, first + rows};
+}
+
 class Generator {
  public:
   Generator(
@@ -101,20 +130,21 @@ class Generator {
     return options_.routing.routes.empty() ? 0 : options_.routing.routes[prompt];
   }
   bool one_route() const;
-  /// Before a pass of `steps` tokens of each of these prompts.
-  void select_route(const std::vector<std::size_t>& prompts, std::int64_t steps) const;
+  /// Before a pass of `steps[i]` tokens of the i-th of these prompts.
+  void select_route(
+      const std::vector<std::size_t>& prompts, const std::vector<std::int64_t>& steps) const;
   void choose_prompts();
   void admit();
-  void prefill(std::span<const std::size_t> group);
+  void prefill(const std::vector<std::size_t>& group);
   void step();
   void accept(const torch::Tensor& hidden, std::vector<Row*> rows);
   void penalise(torch::Tensor& logits, const std::vector<Row*>& rows) const;
   void take(Row& row, std::int32_t token);
-  void drop_finished();
+  /// Up to the next multiple of so many rows; 1: all.
+  void drop_finished(std::int64_t multiple);
+  std::int64_t live() const;
   std::vector<std::int32_t> next_tokens(const torch::Tensor& hidden, std::vector<Row*>& rows);
-  std::int64_t capacity_left() const {
-    return options_.max_batch - static_cast<std::int64_t>(rows_.size());
-  }
+  std::int64_t capacity_left() const { return options_.max_batch - live(); }
 
   Decoder& model_;
   const std::vector<Tokens>& prompts_;
@@ -137,13 +167,14 @@ bool Generator::one_route() const {
   });
 }
 
-void Generator::select_route(const std::vector<std::size_t>& prompts, std::int64_t steps) const {
+void Generator::select_route(
+    const std::vector<std::size_t>& prompts, const std::vector<std::int64_t>& steps) const {
   if (!options_.routing.select) {
     return;
   }
   std::vector<std::int64_t> routes;
-  for (const std::size_t prompt : prompts) {
-    routes.insert(routes.end(), static_cast<std::size_t>(steps), route_of(prompt));
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    routes.insert(routes.end(), static_cast<std::size_t>(steps[i]), route_of(prompts[i]));
   }
   options_.routing.select(routes);
 }
@@ -175,7 +206,7 @@ std::vector<Generation> Generator::run() {
   // What is shared is computed by one adapter.
   shared_ = one_route() ? shared_length(prompts_, waiting_) : 0;
   if (shared_ > 0) {
-    select_route({waiting_.front()}, shared_);
+    select_route({waiting_.front()}, {shared_});
     const Tokens& any = prompts_[waiting_.front()];
     const std::vector<std::int64_t> ids(any.begin(), any.begin() + shared_);
     model_->hidden_cached(
@@ -197,19 +228,26 @@ std::vector<Generation> Generator::run() {
   return std::move(results_);
 }
 
-// New rows come in when a quarter of the places is free: joining them copies the cache.
+// New rows come in when a quarter of the places is free: a pass of few tokens costs nearly as much
+// as one of many.
 void Generator::admit() {
   if (!rows_.empty() && capacity_left() * 4 < options_.max_batch) {
     return;
   }
+  if (!waiting_.empty()) {
+    drop_finished(1);
+  }
+  const bool any_lengths = model_->takes_unequal_steps();
   while (!waiting_.empty() && capacity_left() > 0) {
     const std::size_t length = prompts_[waiting_.back()].size();
-    const std::int64_t fresh = static_cast<std::int64_t>(length) - shared_;
-    const std::int64_t most =
-        std::min(capacity_left(), std::max<std::int64_t>(1, kPrefillTokens / fresh));
     std::vector<std::size_t> group;
-    while (!waiting_.empty() && static_cast<std::int64_t>(group.size()) < most &&
-           prompts_[waiting_.back()].size() == length) {
+    std::int64_t tokens = 0;
+    while (!waiting_.empty() && static_cast<std::int64_t>(group.size()) < capacity_left()) {
+      const std::size_t next = prompts_[waiting_.back()].size();
+      tokens += static_cast<std::int64_t>(next) - shared_;
+      if (!group.empty() && (tokens > kPrefillTokens || (next != length && !any_lengths))) {
+        break;
+      }
       group.push_back(waiting_.back());
       waiting_.pop_back();
     }
@@ -217,18 +255,24 @@ void Generator::admit() {
   }
 }
 
-void Generator::prefill(std::span<const std::size_t> group) {
-  const auto count = static_cast<std::int64_t>(group.size());
+void Generator::prefill(const std::vector<std::size_t>& group) {
   std::vector<std::int64_t> ids;
+  std::vector<std::int64_t> steps;
+  std::vector<std::int64_t> ends; // the row of each prompt's last token
   for (const std::size_t index : group) {
     const Tokens& prompt = prompts_[index];
     ids.insert(ids.end(), prompt.begin() + shared_, prompt.end());
+    steps.push_back(static_cast<std::int64_t>(prompt.size()) - shared_);
+    ends.push_back(static_cast<std::int64_t>(ids.size()) - 1);
   }
-  select_route({group.begin(), group.end()}, static_cast<std::int64_t>(ids.size()) / count);
-  KvCache cache = prefix_;
-  cache.keep(std::vector<std::int64_t>(group.size(), 0));
-  const torch::Tensor hidden = model_->hidden_cached(
-      torch::tensor(ids, torch::kInt64).to(model_->device()).view({count, -1}), cache);
+  select_route(group, steps);
+  KvCache cache = prefix_.copy(std::vector<std::int64_t>(group.size(), 0));
+  const torch::Tensor all = torch::tensor(ids, torch::kInt64).to(model_->device());
+  torch::Tensor hidden =
+      model_->takes_unequal_steps()
+          ? model_->hidden_cached(all, steps, cache)
+          : model_->hidden_cached(all.view({cache.rows(), -1}), cache).flatten(0, 1);
+  hidden = hidden.index_select(0, torch::tensor(ends, torch::kInt64).to(model_->device()));
   std::vector<Row> rows;
   std::vector<Row*> pointers;
   for (const std::size_t index : group) {
@@ -237,27 +281,32 @@ void Generator::prefill(std::span<const std::size_t> group) {
   for (Row& row : rows) {
     pointers.push_back(&row);
   }
-  accept(hidden.select(1, hidden.size(1) - 1), pointers);
+  accept(hidden, pointers);
   cache_.append(cache);
   std::move(rows.begin(), rows.end(), std::back_inserter(rows_));
-  drop_finished();
+  drop_finished(kRowMultiple);
 }
 
 void Generator::step() {
   std::vector<std::int64_t> ids;
   std::vector<Row*> pointers;
   std::vector<std::size_t> prompts;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    if (!rows_[i].live) { // a filler begins anew at each step, so that it neither grows nor costs
+      cache_.clear(static_cast<std::int64_t>(i));
+    }
+  }
   for (Row& row : rows_) {
     prompts.push_back(row.prompt);
     const Tokens& tokens = results_[row.prompt].tokens;
     ids.push_back(tokens.empty() ? prompts_[row.prompt].back() : tokens.back());
     pointers.push_back(&row);
   }
-  select_route(prompts, 1);
+  select_route(prompts, std::vector<std::int64_t>(prompts.size(), 1));
   const torch::Tensor hidden = model_->hidden_cached(
       torch::tensor(ids, torch::kInt64).to(model_->device()).unsqueeze(1), cache_);
   accept(hidden.select(1, 0), pointers);
-  drop_finished();
+  drop_finished(kRowMultiple);
 }
 
 std::vector<std::int32_t> Generator::next_tokens(
@@ -269,9 +318,7 @@ std::vector<std::int32_t> Generator::next_tokens(
   }
   std::vector<std::int32_t> tokens(rows.size());
   if (options_.temperature == 0) {
-    const torch::Tensor best = logits.argmax(-1).to(torch::kCPU);
-    std::copy_n(best.data_ptr<std::int64_t>(), tokens.size(), tokens.begin());
-    return tokens;
+    return largest_of_rows(logits);
   }
   const torch::Tensor values = logits.to(torch::kCPU, torch::kFloat32).contiguous();
   const auto vocab = static_cast<std::size_t>(values.size(1));
@@ -324,24 +371,24 @@ void Generator::take(Row& row, std::int32_t token) {
   }
 }
 
-// Leaving costs a copy of the cache, so it waits until an eighth of the rows is done.
-void Generator::drop_finished() {
-  std::vector<std::int64_t> live;
+std::int64_t Generator::live() const {
+  return std::count_if(rows_.begin(), rows_.end(), [](const Row& row) { return row.live; });
+}
+
+void Generator::drop_finished(std::int64_t multiple) {
+  std::int64_t fillers = (live() + multiple - 1) / multiple * multiple - live();
+  std::vector<std::int64_t> kept;
+  std::vector<Row> rows;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
-    if (rows_[i].live) {
-      live.push_back(static_cast<std::int64_t>(i));
+    if (rows_[i].live || fillers-- > 0) {
+      kept.push_back(static_cast<std::int64_t>(i));
+      rows.push_back(rows_[i]);
     }
   }
-  const std::size_t done = rows_.size() - live.size();
-  if (done == 0 || (!live.empty() && done * 8 < rows_.size())) {
-    return;
+  if (rows.size() < rows_.size()) {
+    cache_.keep(kept);
+    rows_ = std::move(rows);
   }
-  if (live.empty()) {
-    cache_ = empty_cache(0);
-  } else {
-    cache_.keep(live);
-  }
-  std::erase_if(rows_, [](const Row& row) { return !row.live; });
 }
 
 } // namespace

@@ -172,4 +172,35 @@ void attention_backward(
     const AttentionGradients<Bfloat16>& to,
     float* scratch);
 
+/// Attention of the last `steps` tokens of one sequence over a cache, without a window: `q`, `out`
+/// [steps, heads, head_dim], `keys`, `values` [kv_heads, slots, head_dim], of which query i sees
+/// the first before + i + 1. Their own keys and values are there already.
+void attention_cached(
+    const Attention& shape,
+    std::int64_t steps,
+    std::int64_t before,
+    std::int64_t slots,
+    const float* q,
+    const float* keys,
+    const float* values,
+    float* out,
+    float* scratch);
+void attention_cached(
+    const Attention& shape,
+    std::int64_t steps,
+    std::int64_t before,
+    std::int64_t slots,
+    const Bfloat16* q,
+    const Bfloat16* keys,
+    const Bfloat16* values,
+    Bfloat16* out,
+    float* scratch);
+/// Floats of scratch memory for a sequence of up to `longest` tokens.
+std::int64_t attention_cached_scratch(const Attention& shape, std::int64_t longest);
+
+/// The place of each row's largest number, of equal ones the first; the first NaN where there is
+/// one. `x` [rows, n].
+void largest(std::int64_t n, std::int64_t rows, const float* x, std::int64_t* places);
+void largest(std::int64_t n, std::int64_t rows, const Bfloat16* x, std::int64_t* places);
+
 } // namespace errata::kernels

@@ -1,5 +1,8 @@
 #include "core/utf8.h"
 
+#include <algorithm>
+#include <utf8proc.h>
+
 namespace errata {
 namespace {
 
@@ -51,6 +54,19 @@ std::size_t well_formed(std::string_view text, const Sequence& sequence) {
   return bytes;
 }
 
+bool is_space(std::string_view character) {
+  utf8proc_int32_t point = -1;
+  utf8proc_iterate(
+      reinterpret_cast<const utf8proc_uint8_t*>(character.data()),
+      static_cast<utf8proc_ssize_t>(character.size()),
+      &point);
+  const utf8proc_property_t* const property = utf8proc_get_property(point);
+  return property->category == UTF8PROC_CATEGORY_ZS ||
+         property->bidi_class == UTF8PROC_BIDI_CLASS_WS ||
+         property->bidi_class == UTF8PROC_BIDI_CLASS_B ||
+         property->bidi_class == UTF8PROC_BIDI_CLASS_S;
+}
+
 } // namespace
 
 std::size_t utf8_length(std::string_view text) {
@@ -83,6 +99,20 @@ std::string to_utf8(std::string_view text) {
     text.remove_prefix(bytes);
   }
   return result;
+}
+
+std::string_view without_outer_space(std::string_view text) {
+  std::size_t begin = text.size();
+  std::size_t end = text.size();
+  for (std::size_t at = 0; at < text.size();) {
+    const std::size_t length = std::max<std::size_t>(1, utf8_length(text.substr(at)));
+    if (!is_space(text.substr(at, length))) {
+      begin = std::min(begin, at);
+      end = at + length;
+    }
+    at += length;
+  }
+  return text.substr(begin, end - begin);
 }
 
 void append_utf8(char32_t character, std::string& text) {

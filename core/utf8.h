@@ -18,6 +18,10 @@ bool is_utf8(std::string_view text);
 /// U+FFFD (Unicode 15, table 3-8, as Rust and Python do it).
 std::string to_utf8(std::string_view text);
 
+/// Without the white space at both ends: what Unicode calls a space separator, or bidirectional
+/// white space, paragraph or segment separator, as Python's strip() has it.
+std::string_view without_outer_space(std::string_view text);
+
 /// Appends the character.
 void append_utf8(char32_t character, std::string& text);
 

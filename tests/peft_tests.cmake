@@ -26,5 +26,6 @@ errata_add_tests(export_command TORCH LABEL integration LIBRARIES errata::cli SO
   cli/adapters_test.cpp
   cli/export_test.cpp)
 
-errata_add_tests(llamacpp TORCH LABEL llamacpp TIMEOUT 1200 LIBRARIES errata::peft SOURCES
+errata_add_tests(llamacpp TORCH LABEL llamacpp TIMEOUT 1200 LIBRARIES errata::cli SOURCES
+  llamacpp/chat_format_test.cpp
   llamacpp/llamacpp_test.cpp)

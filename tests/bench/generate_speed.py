@@ -1,13 +1,15 @@
 """Tokens a second of errata's generation against transformers' on the same random checkpoint.
 
 usage: .deps/venv/bin/python tests/bench/generate_speed.py [--program build/bench/tests/bench/generate_speed]
-           [--dtypes float32,bfloat16] [--threads 2] [--repeats 3]
+           [--dtypes float32,bfloat16] [--threads 2] [--repeats 3] [--rounds 1] [--cpu] [--only answers,few-shot]
 
 A random Llama of hidden size 768 and 12 layers with 32,000 pieces (110M parameters, tied head). `prefill`: prompts of
 512 tokens, one new token. `decode`: prompts of 16 tokens, 32 new ones, no end token. `answers`: 256 questions of 8 to
 40 tokens, at most 32 new ones, a tenth of the vocabulary ends an answer; `few-shot`: the same after 64 tokens that all
 share. transformers gets questions in batches of 32, sorted by length and padded on the left. Greedy. Both sides run
-once to warm up and then REPEATS times in a process of their own; the fastest counts. Prints one table row a setting;
+once to warm up and then REPEATS times in a process of their own, in turns for ROUNDS rounds; the fastest counts. With
+--cpu seconds are those of the processor, for a machine that others use (with --threads 1: threads that wait for each
+other count, too). Prints one table row a setting;
 ratios above 1 are in errata's favour. `share` is the matrix products of errata's prefill against what the machine reaches in
 one large product of that dtype.
 """
@@ -58,7 +60,7 @@ def random_checkpoint(directory):
     LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(directory)
 
 
-def transformers_seconds(directory, dtype, file, repeats):
+def transformers_seconds(directory, dtype, file, repeats, cpu):
     import torch
     from transformers import AutoModelForCausalLM
 
@@ -66,9 +68,10 @@ def transformers_seconds(directory, dtype, file, repeats):
     work = json.loads(pathlib.Path(file).read_text())
     prompts = sorted(work["prompts"], key=len)
     seconds = []
+    now = time.process_time if cpu else time.perf_counter
     with torch.no_grad():
         for _ in range(repeats + 1):
-            start = time.perf_counter()
+            start = now()
             for at in range(0, len(prompts), BATCH):
                 batch = prompts[at:at + BATCH]
                 longest = max(map(len, batch))
@@ -76,7 +79,7 @@ def transformers_seconds(directory, dtype, file, repeats):
                 mask = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in batch])
                 model.generate(rows, attention_mask=mask, max_new_tokens=work["max_new_tokens"], do_sample=False,
                                pad_token_id=0, eos_token_id=work["eos"] or None)
-            seconds.append(time.perf_counter() - start)
+            seconds.append(now() - start)
     return seconds[1:]
 
 
@@ -108,6 +111,9 @@ def main():
     parser.add_argument("--dtypes", default="float32,bfloat16")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument("--cpu", action="store_true")
+    parser.add_argument("--only", help="kinds, separated by commas")
     parser.add_argument("--side", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.side:
@@ -123,12 +129,18 @@ def main():
         for dtype in options.dtypes.split(","):
             rate = child([sys.executable, __file__, "--side", json.dumps(["matmul", dtype])], options.threads)["rate"]
             for kind, work in SETTINGS:
+                if options.only and kind not in options.only.split(","):
+                    continue
                 file = pathlib.Path(folder) / "work.json"
                 file.write_text(json.dumps(work))
-                ours = child([options.program, folder, dtype, file, options.repeats], options.threads)
-                theirs = child([sys.executable, __file__, "--side", json.dumps(
-                    ["transformers", folder, dtype, str(file), options.repeats])], options.threads)
-                fast, slow = min(ours["seconds"]), min(theirs["seconds"])
+                fast, slow = [], []
+                for _ in range(options.rounds):
+                    ours = child([options.program, folder, dtype, file, options.repeats], options.threads)
+                    fast += ours["cpu_seconds" if options.cpu else "seconds"]
+                    slow += child([sys.executable, __file__, "--side", json.dumps(
+                        ["transformers", folder, dtype, str(file), options.repeats, options.cpu])],
+                        options.threads)["seconds"]
+                fast, slow = min(fast), min(slow)
                 tokens = sum(map(len, work["prompts"])) if kind == "prefill" else ours["tokens"]
                 share = f"{tokens / fast * products / rate:.0%}" if kind == "prefill" else ""
                 print(f"| {kind} | {dtype} | {len(work['prompts'])} | {tokens / fast:.0f} | {tokens / slow:.0f} "

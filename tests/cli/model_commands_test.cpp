@@ -209,11 +209,18 @@ TEST_F(ModelCommandsTest, ChatWritesTheTurnsOfAFormat) {
   EXPECT_EQ(chat["tokens"], written["tokens"]);
   EXPECT_EQ(chat["prompt"], "Where is Norra?");
   EXPECT_NE(chat["tokens"], generated({"Where is Norra?"})["tokens"]);
+  const std::vector<std::string> question = {
+      "generate", "--model", model(), "--prompt", "x", "--json", "--chat", "auto"};
+  EXPECT_EQ(run_command(question).json()["chat"], "gemma");
+  expect_failure(
+      {"generate", "--model", model(), "--prompt", "x", "--chat", "gemma", "--today", "2026-01"},
+      2,
+      {"--today", "2026-01", "YYYY-MM-DD"});
   // A tokenizer without the format's tokens is of another family.
   expect_failure(
-      {"generate", "--model", model(), "--prompt", "x", "--chat", "qwen"},
+      {"generate", "--model", model(), "--prompt", "x", "--chat", "qwen2"},
       2,
-      {"--chat qwen", "<|im_end|>"});
+      {"--chat qwen2", "<|im_end|>"});
   expect_failure(
       {"generate", "--model", model(), "--prompt", "x", "--system", "y"},
       2,

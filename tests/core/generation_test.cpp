@@ -28,15 +28,19 @@ std::vector<Tokens> tokens_of(const std::vector<Generation>& results) {
 }
 
 // Greedy, batches small enough that rows come and go all the time.
-void expect_reference(const DecoderConfig& config, std::vector<Tokens> prompts) {
-  Decoder model = random_decoder(config);
+void expect_reference(
+    const DecoderConfig& config,
+    std::vector<Tokens> prompts,
+    torch::Dtype dtype = torch::kFloat64,
+    std::int64_t max_batch = 4) {
+  Decoder model = random_decoder(config, dtype);
   const ReferenceDecoder reference(model);
   // A token that the first continuation holds, so that sequences do end.
   const std::int32_t eos = reference.greedy(prompts[0], 9)[4];
   GenerationOptions options;
   options.max_new_tokens = 9;
   options.eos = {eos};
-  options.max_batch = 4;
+  options.max_batch = max_batch;
   const auto results = generate(model, prompts, options);
   ASSERT_EQ(results.size(), prompts.size());
   EXPECT_EQ(results[0].finish, Finish::kEos);
@@ -54,13 +58,25 @@ TEST(GenerationTest, GreedyMatchesReference) {
   expect_reference(tiny_llama(), prompts);
 }
 
+// The kernels of float32; forty rows, so that some leave and some stay as fillers.
+TEST(GenerationTest, KernelsMatchReference) {
+  const auto prompts = random_sequences(40, 8, 29);
+  for (const std::int64_t max_batch : {5, 40}) {
+    expect_reference(tiny_gemma3(), prompts, torch::kFloat32, max_batch);
+    expect_reference(tiny_llama(), prompts, torch::kFloat32, max_batch);
+  }
+}
+
 TEST(GenerationTest, SharedPrefixMatchesReference) {
   auto prompts = random_sequences(17, 6, 29);
   for (Tokens& prompt : prompts) {
     prompt.insert(prompt.begin(), {2, 9, 14, 3, 3});
   }
   prompts.push_back({2, 9, 14, 3, 3}); // the shared beginning itself
-  expect_reference(tiny_gemma3(), prompts);
+  for (const torch::Dtype dtype : {torch::kFloat64, torch::kFloat32}) {
+    expect_reference(tiny_gemma3(), prompts, dtype); // past its windows
+    expect_reference(tiny_llama(), prompts, dtype);
+  }
 }
 
 TEST(GenerationTest, SamplingDoesNotDependOnTheBatch) {

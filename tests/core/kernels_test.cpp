@@ -1,4 +1,5 @@
 #include "core/gated_activation.h"
+#include "core/kernel_tensors.h"
 #include "core/rms_norm.h"
 #include "core/rope.h"
 #include "tests/support/float64_check.h"
@@ -128,6 +129,97 @@ TEST_F(KernelsTest, BfloatKeepsNanAndRoundsToEven) {
   const torch::Tensor c = random({64, 1}, torch::kBFloat16);
   const torch::Tensor zero = torch::zeros({64, 1}, torch::kBFloat16);
   EXPECT_TRUE(torch::equal(rotate(a, {c, zero}), a * c.unsqueeze(1)));
+}
+
+// Attention over a cache from its definition, a number at a time.
+torch::Tensor cached_attention(
+    const kernels::Attention& shape,
+    const torch::Tensor& q,    // [steps, heads, dim]
+    const torch::Tensor& keys, // [kv_heads, slots, dim]
+    const torch::Tensor& values,
+    std::int64_t before) {
+  torch::Tensor out = torch::empty(q.sizes(), torch::kFloat64);
+  for (std::int64_t i = 0; i < q.size(0); ++i) {
+    for (std::int64_t h = 0; h < shape.heads; ++h) {
+      const std::int64_t g = h / (shape.heads / shape.kv_heads);
+      const std::int64_t seen = before + i + 1;
+      torch::Tensor scores = keys[g].narrow(0, 0, seen).matmul(q[i][h]) * shape.scale;
+      if (shape.softcap > 0) {
+        scores = torch::tanh(scores / shape.softcap) * shape.softcap;
+      }
+      out[i][h] = torch::softmax(scores, 0).matmul(values[g].narrow(0, 0, seen));
+    }
+  }
+  return out;
+}
+
+TEST_F(KernelsTest, AttentionOverACacheFollowsItsDefinition) {
+  constexpr std::int64_t kSlots = 135;
+  for (const torch::Dtype dtype : kDtypes) {
+    for (const std::int64_t dim : {3, 6, 16, 64, 80, 256}) {
+      for (const std::int64_t length : {1, 2, 3, 4, 7, 40, 131}) {
+        const std::int64_t steps = length > 3 ? 3 : 1;
+        const kernels::Attention shape = {4, 2, dim, 0, 0.2F, length % 2 == 0 ? 3.0F : 0.0F};
+        const torch::Tensor q = random({steps, 4, dim}, dtype);
+        const torch::Tensor keys = random({2, kSlots, dim}, dtype);
+        torch::Tensor values = random({2, kSlots, dim}, dtype);
+        // What is behind the last token is never read.
+        values.narrow(1, length, kSlots - length).fill_(std::nan(""));
+        const torch::Tensor out = torch::empty(q.sizes(), dtype);
+        std::vector<float> scratch(
+            static_cast<std::size_t>(kernels::attention_cached_scratch(shape, length)));
+        with_kernel_type(dtype, [&](auto type) {
+          using T = decltype(type);
+          kernels::attention_cached(
+              shape,
+              steps,
+              length - steps,
+              kSlots,
+              kernel_data<T>(q),
+              kernel_data<T>(keys),
+              kernel_data<T>(values),
+              kernel_data<T>(out),
+              scratch.data());
+        });
+        const torch::Tensor expected = cached_attention(
+            shape,
+            q.to(torch::kFloat64),
+            keys.to(torch::kFloat64),
+            values.to(torch::kFloat64),
+            length - steps);
+        EXPECT_TRUE(torch::allclose(
+            out.to(torch::kFloat64),
+            expected,
+            dtype == torch::kFloat32 ? 1e-5 : 5e-3,
+            dtype == torch::kFloat32 ? 1e-5 : 5e-3))
+            << dtype << ", " << dim << " numbers a head, " << length << " tokens";
+      }
+    }
+  }
+}
+
+TEST_F(KernelsTest, LargestIsTheFirstOfEqualOnes) {
+  const float infinite = std::numeric_limits<float>::infinity();
+  const auto largest = [](const torch::Tensor& x) {
+    std::vector<std::int64_t> places(static_cast<std::size_t>(x.size(0)));
+    with_kernel_type(x.scalar_type(), [&](auto type) {
+      kernels::largest(x.size(1), x.size(0), kernel_data<const decltype(type)>(x), places.data());
+    });
+    return places;
+  };
+  for (const torch::Dtype dtype : kDtypes) {
+    for (const std::int64_t n : {1, 2, 511, 512, 513, 3000}) {
+      torch::Tensor x = random({6, n}, dtype); // bfloat16 has many equal ones
+      x[1].fill_(-infinite);
+      x[2].fill_(2.5);
+      x[3][n - 1] = infinite;
+      x[4][n / 2] = std::nan("");
+      x[4][n - 1] = infinite;
+      const torch::Tensor best = x.argmax(1);
+      const auto* const expected = best.data_ptr<std::int64_t>();
+      EXPECT_EQ(largest(x), std::vector<std::int64_t>(expected, expected + 6)) << dtype << n;
+    }
+  }
 }
 
 TEST_F(KernelsTest, SameBytesTwice) {

@@ -148,6 +148,18 @@ TEST(TokenStepsTest, NamesWhatItDoesNotKnow) {
   });
 }
 
+TEST(Utf8Test, OuterSpaceIsWhatPythonStrips) {
+  // Each of Python's white space on both sides, U+001C to U+001F among it; U+200B is none.
+  const std::string spaces =
+      "\t\n\v\f\r\x1C\x1D\x1E\x1F \xC2\x85\xC2\xA0\xE1\x9A\x80\xE2\x80\x80\xE2\x80\xA8\xE2\x80\xA9"
+      "\xE2\x80\xAF\xE2\x81\x9F\xE3\x80\x80";
+  EXPECT_EQ(without_outer_space(spaces + "a b" + spaces), "a b");
+  EXPECT_EQ(without_outer_space(spaces), "");
+  EXPECT_EQ(without_outer_space(""), "");
+  EXPECT_EQ(without_outer_space(" \xE2\x80\x8B "), "\xE2\x80\x8B");
+  EXPECT_EQ(without_outer_space(" \xFF\xA0 "), "\xFF\xA0"); // no characters, so no white space
+}
+
 TEST(Utf8Test, ReplacesWhatIsNoCharacter) {
   EXPECT_EQ(to_utf8("a\xC3\xA9"), "a\xC3\xA9");
   EXPECT_EQ(to_utf8("\xE2\x82"), "\xEF\xBF\xBD");             // broken off: one
