@@ -63,12 +63,18 @@ OrderedJson with_provenance(OrderedJson json, const peft::AdapterSource& source)
   return json;
 }
 
+const char* foreign_type(peft::AdapterKind kind) {
+  return kind == peft::AdapterKind::kGguf  ? "GGUF"
+         : kind == peft::AdapterKind::kMlx ? "MLX"
+                                           : "adapter-hub";
+}
+
 OrderedJson describe_adapter(const fs::path& directory) {
   const peft::AdapterSource source = peft::find_adapter(directory);
   if (source.kind != peft::AdapterKind::kDirectory) {
     return with_provenance(
         {{"directory", directory.string()},
-         {"type", source.kind == peft::AdapterKind::kGguf ? "GGUF" : "MLX"},
+         {"type", foreign_type(source.kind)},
          {"rank", nullptr},
          {"tensors", nullptr},
          {"numbers", nullptr},

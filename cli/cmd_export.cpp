@@ -8,6 +8,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include <optional>
 #include <ostream>
 
 namespace errata::cli {
@@ -17,7 +18,7 @@ struct ExportFlags {
   std::string to;
   std::string out;
   std::int64_t rank = 0;
-  double shard_gigabytes = 5.0;
+  std::optional<double> shard_gigabytes;
   bool force = false;
 };
 
@@ -33,7 +34,9 @@ peft::ExportOptions export_options(
   if (flags.rank > 0) {
     options.rank = flags.rank;
   }
-  options.shard_bytes = static_cast<std::uint64_t>(flags.shard_gigabytes * 1e9);
+  if (flags.shard_gigabytes) {
+    options.shard_bytes = static_cast<std::uint64_t>(*flags.shard_gigabytes * 1e9);
+  }
   options.force = flags.force;
   options.progress = common.progress_callback(streams);
   return options;
@@ -121,6 +124,12 @@ void run_export(
       model.adapters.size(),
       " are given; use --to merged to add them up");
   ERRATA_CHECK(
+      flags.to == "merged" || !flags.shard_gigabytes,
+      ErrorCode::kInvalidArgument,
+      "--shard-size goes with --to merged; --to ",
+      flags.to,
+      " writes one file of weights");
+  ERRATA_CHECK(
       flags.to != "peft" || common.dtype == "auto" || common.dtype == "float32",
       ErrorCode::kInvalidArgument,
       "--to peft writes float32, as the adapter was trained; drop --dtype");
@@ -158,9 +167,12 @@ void add_export(CLI::App& app, const Streams& streams) {
       ->required();
   command->add_option("--rank", flags->rank, "Truncate an exact difference to this rank")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{65536}));
-  command->add_option("--shard-size", flags->shard_gigabytes, "Gigabytes a weight file")
-      ->check(CLI::Range(0.001, 1000.0))
-      ->capture_default_str();
+  command
+      ->add_option(
+          "--shard-size",
+          flags->shard_gigabytes,
+          "--to merged: gigabytes a weight file (default 5)")
+      ->check(CLI::Range(0.001, 1000.0));
   command->add_flag("--force", flags->force, "Replace an earlier export in --out");
   command->footer(
       "Without --dtype a merged model keeps its base's dtype, and adapters are written in "

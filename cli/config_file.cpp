@@ -1,5 +1,6 @@
 #include "cli/config_file.h"
 
+#include "core/base/did_you_mean.h"
 #include "core/base/json.h"
 
 #include <CLI/CLI.hpp>
@@ -61,14 +62,8 @@ const CLI::Option& find_option(
     }
     known.insert(known.end(), names.begin(), names.end());
   }
-  const std::string near = nearest_name(name, known);
   ERRATA_FAIL(
-      ErrorCode::kInvalidArgument,
-      where,
-      ": unknown key '",
-      name,
-      "'",
-      near.empty() ? "" : "; did you mean '" + near + "'?");
+      ErrorCode::kInvalidArgument, where, ": unknown key '", name, "'", did_you_mean(name, known));
 }
 
 bool given(const CLI::Option& option, const std::set<std::string>& flags) {

@@ -129,7 +129,23 @@ void add_what(CLI::App& command, EditorFlags& flags, const std::string& group) {
       ->group(group);
   command
       .add_option(
+          "--eva-rho",
+          flags.eva_rho,
+          concat(
+              "--init eva: modules compete for ranks, and none gets more than this times --rank;\n"
+              "1: the same everywhere (default ",
+              editing::EditorOptions().eva_rho,
+              ')'))
+      ->group(group);
+  command
+      .add_option(
           "--virtual-tokens", flags.virtual_tokens, "Length of a prompt or prefix (default 20)")
+      ->group(group);
+  command
+      .add_option(
+          "--p-tuning-encoder",
+          flags.p_tuning_encoder,
+          "What p-tuning trains its vectors through: mlp or lstm (default mlp)")
       ->group(group);
   command
       .add_option("--lora-plus", flags.lora_plus, "LoRA+: the rate of B is this times that of A")
@@ -219,7 +235,17 @@ editing::EditorOptions resolve(
   put(flags.alpha, options.alpha);
   put(flags.dropout, options.dropout);
   put(flags.init, options.init);
+  ERRATA_CHECK(
+      !flags.eva_rho || options.init == "eva",
+      ErrorCode::kInvalidArgument,
+      "--eva-rho goes with --init eva");
+  put(flags.eva_rho, options.eva_rho);
   put(flags.virtual_tokens, options.virtual_tokens);
+  ERRATA_CHECK(
+      !flags.p_tuning_encoder || options.method == "p-tuning",
+      ErrorCode::kInvalidArgument,
+      "--p-tuning-encoder goes with --method p-tuning");
+  put(flags.p_tuning_encoder, options.p_tuning_encoder);
   put(flags.lora_plus, options.lora_plus);
   put(flags.delta_rank, options.delta_rank);
   put(flags.batch_tokens, options.batch_tokens);

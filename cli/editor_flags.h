@@ -23,8 +23,8 @@ struct EditorFlags {
   std::optional<std::int64_t> rank, delta_rank, virtual_tokens, steps, epochs, batch_tokens,
       batch_size, warmup;
   std::optional<double> alpha, dropout, lr, weight_decay, grad_clip, early_stop;
-  std::optional<double> anchor, null_space, kl, lora_plus;
-  std::optional<std::string> optimizer, schedule, init;
+  std::optional<double> anchor, null_space, kl, lora_plus, eva_rho;
+  std::optional<std::string> optimizer, schedule, init, p_tuning_encoder;
 };
 
 /// The help of each option names the default of every method, from the method's own recipe.

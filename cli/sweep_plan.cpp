@@ -1,6 +1,7 @@
 #include "cli/sweep_plan.h"
 
 #include "cli/config_file.h"
+#include "core/base/did_you_mean.h"
 #include "core/base/json.h"
 
 #include <CLI/CLI.hpp>
@@ -284,14 +285,13 @@ void keep_rows(SweepPlan& plan, const std::vector<std::string>& names) {
     }
   }
   for (const std::string& name : names) {
-    const std::string near = nearest_name(name, known);
     ERRATA_CHECK(
         found.contains(name),
         ErrorCode::kInvalidArgument,
         "--only: the plan has no row '",
         name,
         "'",
-        near.empty() ? "" : concat("; did you mean '", near, "'?"));
+        did_you_mean(name, known));
   }
   plan.rows = std::move(kept);
 }

@@ -37,6 +37,10 @@ class AttentionAttachment {
  public:
   virtual ~AttentionAttachment() = default;
 
+  /// A pass begins that goes over its sequences from their start: what was computed for earlier
+  /// ones may be out of date. Passes that go on with a cache do not call it.
+  virtual void begin() {}
+
   /// Keys and values [length, kv_heads * head_dim] of the positions that an `InputAttachment` puts
   /// in front, instead of the computed ones; undefined: none.
   virtual std::pair<torch::Tensor, torch::Tensor> prefix() { return {}; }

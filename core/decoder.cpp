@@ -200,7 +200,8 @@ torch::Tensor DecoderImpl::run_packed(
         [&](const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
           return packed_attention(q, k, v, batch.groups, shape);
         };
-    LayerPass pass{parts_->of_layer(angles, i), attend, {}, dropout, prefix_rows};
+    LayerPass pass{
+        parts_->of_layer(angles, i), attend, {}, dropout, prefix_rows, /*continues=*/false};
     if (config_.layers[static_cast<std::size_t>(i)].recurrent) {
       pass.recurrent.groups = batch.groups;
     }

@@ -78,12 +78,13 @@ torch::Tensor DecoderImpl::run_cached(
     KvCache& cache) {
   const torch::Tensor lengths = parts_->looks_at_lengths() ? cache.next_lengths() : torch::Tensor();
   const auto angles = parts_->angles(positions, lengths, cache.next_longest(), compute_dtype_);
+  const bool continues = cache.longest() > 0;
   for (std::int64_t i = 0; i < config_.num_layers(); ++i) {
     const AttentionShape shape = attention_shape(config_, i);
     const Attend attend = [&](const torch::Tensor& q,
                               const torch::Tensor& k,
                               const torch::Tensor& v) { return cache.attend(i, q, k, v, shape); };
-    LayerPass pass{parts_->of_layer(angles, i), attend, {}, 0.0, prefix_rows};
+    LayerPass pass{parts_->of_layer(angles, i), attend, {}, 0.0, prefix_rows, continues};
     if (RecurrentState* const state = cache.recurrent_state(i)) {
       pass.recurrent = {{{0, cache.rows(), x.size(0) / cache.rows()}}, state, cache.begins()};
     }

@@ -101,7 +101,13 @@ torch::Tensor SelfAttentionImpl::forward(
     const torch::Tensor& x,
     const RopeAngles& angles,
     const Attend& attend,
-    const torch::Tensor& prefix_rows) {
+    const torch::Tensor& prefix_rows,
+    bool continues) {
+  if (!continues) {
+    for (const auto& attachment : attachments_) {
+      attachment->begin();
+    }
+  }
   Projections parts = project(x);
   parts.q = rotated(parts.q, angles);
   parts.k = rotated(parts.k, angles);
@@ -173,9 +179,9 @@ torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const LayerPass&
     return dropped(f, pass.dropout);
   };
   const torch::Tensor entered = input_norm_->forward(x);
-  const torch::Tensor mixed = recurrent_
-                                  ? recurrent_(entered, pass.recurrent)
-                                  : attention_(entered, pass.angles, pass.attend, pass.prefix_rows);
+  const torch::Tensor mixed =
+      recurrent_ ? recurrent_(entered, pass.recurrent)
+                 : attention_(entered, pass.angles, pass.attend, pass.prefix_rows, pass.continues);
   const torch::Tensor middle = x + branch(x, mixed, attention_out_norm_, attention_attachments_);
   const torch::Tensor inner = mlp_(mlp_norm_ ? mlp_norm_->forward(middle) : entered);
   return middle + branch(middle, inner, mlp_out_norm_, mlp_attachments_);

@@ -30,12 +30,13 @@ class SelfAttentionImpl : public torch::nn::Module {
   SelfAttentionImpl(const DecoderConfig& config, torch::TensorOptions options);
 
   /// Without rotation where `angles` are undefined. `prefix_rows`: the rows of `x` that an
-  /// `InputAttachment` put in front, or undefined.
+  /// `InputAttachment` put in front, or undefined. `continues`: `x` goes on with a cache.
   torch::Tensor forward(
       const torch::Tensor& x,
       const RopeAngles& angles,
       const Attend& attend,
-      const torch::Tensor& prefix_rows);
+      const torch::Tensor& prefix_rows,
+      bool continues);
 
   /// Of `x` [rows, hidden]; normed but not rotated.
   Projections project(const torch::Tensor& x);
@@ -89,6 +90,7 @@ struct LayerPass {
   RecurrentPass recurrent;
   double dropout = 0.0;      ///< of the output of both branches
   torch::Tensor prefix_rows; ///< rows that stand before the first tokens; undefined: none
+  bool continues = false;    ///< the sequences began in earlier passes, whose cache is used
 };
 
 /// The two parts of a block that add to the residual stream.

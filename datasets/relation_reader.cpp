@@ -1,3 +1,4 @@
+#include "core/base/did_you_mean.h"
 #include "core/base/json.h"
 #include "datasets/field_reader.h"
 #include "datasets/readers.h"
@@ -20,7 +21,6 @@ void check_inverses(const std::vector<Relation>& relations, const std::string& w
     if (relation.inverse.empty()) {
       continue;
     }
-    const std::string near = nearest_name(relation.inverse, names);
     ERRATA_CHECK(
         inverse != relations.end(),
         ErrorCode::kCorrupt,
@@ -30,7 +30,7 @@ void check_inverses(const std::vector<Relation>& relations, const std::string& w
         "', field 'inverse' is '",
         relation.inverse,
         "', which is not in the file",
-        near.empty() ? "" : "; did you mean '" + near + "'?");
+        did_you_mean(relation.inverse, names));
     ERRATA_CHECK(
         inverse->inverse == relation.name,
         ErrorCode::kCorrupt,

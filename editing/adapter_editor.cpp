@@ -3,6 +3,7 @@
 #include "core/base/error.h"
 #include "core/base/resources.h"
 #include "editing/edit_session.h"
+#include "editing/eva.h"
 #include "editing/gradient_editing.h"
 #include "editing/null_space.h"
 #include "peft/adalora.h"
@@ -112,24 +113,29 @@ struct AdapterShape {
   std::unique_ptr<peft::Adapter> adapter;
 };
 
-// EVA (2410.07170): A starts as the directions in which the inputs of its module vary most.
+// Each A starts as the rows of its module, if there are any.
 void start_from_inputs(
     const std::vector<NamedTensor>& parameters,
-    const std::map<std::string, torch::Tensor>& moments) {
+    const std::map<std::string, torch::Tensor>& directions) {
   const torch::NoGradGuard no_grad;
   for (const auto& [name, parameter] : parameters) {
-    const std::string module = module_of_a(name);
-    if (module.empty()) {
-      continue;
+    const auto found = directions.find(module_of_a(name));
+    if (found != directions.end()) {
+      parameter.detach().copy_(found->second);
     }
-    const torch::Tensor moment = moments.at(module);
-    const auto [values, vectors] = torch::linalg_eigh(moment, "L"); // ascending
-    const std::int64_t in = vectors.size(1);
-    const std::int64_t rank = parameter.size(0);
-    const torch::Tensor top =
-        vectors.slice(1, std::max<std::int64_t>(0, in - rank), in).flip({1}).t();
-    parameter.detach().slice(0, 0, top.size(0)).copy_(top);
   }
+}
+
+// The config of an adapter that starts from these directions.
+peft::AdapterConfig config_of_directions(
+    peft::AdapterConfig config,
+    const std::vector<std::string>& modules,
+    const std::map<std::string, torch::Tensor>& directions) {
+  std::map<std::string, std::int64_t> ranks;
+  for (const auto& [module, rows] : directions) {
+    ranks.emplace(module, rows.size(0));
+  }
+  return with_ranks(std::move(config), modules, ranks);
 }
 
 } // namespace
@@ -161,22 +167,26 @@ EditResult AdapterEditor::edit(
     const EditorOptions& options,
     const ProgressCallback& progress) const {
   validate(options);
-  EditResult result;
-  result.report.modules = modules(model, options);
-  const auto projections = null_projections(model, result.report.modules, input, options);
-  std::map<std::string, torch::Tensor> moments;
+  const std::vector<std::string> targets = modules(model, options);
+  const auto projections = null_projections(model, targets, input, options);
+  std::map<std::string, torch::Tensor> directions;
+  peft::AdapterConfig config = adapter_config(model, options, input.start);
   if (options.init == "eva" && input.start.empty()) {
-    moments = rehearsal_moments(model, result.report.modules, input, options);
+    const auto moments = rehearsal_moments(model, targets, input, options);
+    directions = eva_directions(targets, moments, options.rank, options.eva_rho);
+    config = config_of_directions(std::move(config), targets, directions);
   }
+  EditResult result;
   EditSession session(model);
   peft::Adapter& adapter =
-      session.adopt(peft::attach_adapter(model, adapter_config(model, options), options.seed));
+      session.adopt(peft::attach_adapter(model, std::move(config), options.seed));
+  result.report.modules = adapter.modules();
   const std::vector<NamedTensor> parameters = adapter.named_parameters();
   const auto projections_of_a = by_a(parameters, projections);
   if (!input.start.empty()) {
     set_values(adapter, input.start);
   } else if (options.init == "eva") {
-    start_from_inputs(parameters, moments);
+    start_from_inputs(parameters, directions);
   } else if (options.init == "default") {
     prepare_a(parameters, projections_of_a, /*keep_deviation=*/options.method == "adalora");
   }

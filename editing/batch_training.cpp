@@ -131,8 +131,10 @@ ProgressCallback named(const ProgressCallback& progress, const std::string& what
 // A sequence whose last batch was done when it was stopped.
 EditResult attach_done(Decoder& model, const SequenceState& state, const EditorOptions& options) {
   EditResult result;
-  result.adapter = peft::attach_adapter(model, adapter_config(model, options), options.seed);
-  set_values(*result.adapter, state.values());
+  const std::vector<NamedTensor>& values = state.values();
+  result.adapter =
+      peft::attach_adapter(model, adapter_config(model, options, values), options.seed);
+  set_values(*result.adapter, values);
   result.report.modules = result.adapter->modules();
   return result;
 }

@@ -54,6 +54,20 @@ void check_init(const EditorOptions& options) {
       " is none");
 }
 
+void check_p_tuning(const EditorOptions& options) {
+  const std::string& encoder = options.p_tuning_encoder;
+  ERRATA_CHECK(
+      encoder == "mlp" || encoder == "lstm",
+      ErrorCode::kInvalidArgument,
+      "--p-tuning-encoder '",
+      encoder,
+      "' is unknown; use mlp or lstm");
+  ERRATA_CHECK(
+      encoder == "mlp" || options.method == "p-tuning",
+      ErrorCode::kInvalidArgument,
+      "--p-tuning-encoder goes with --method p-tuning");
+}
+
 } // namespace
 
 EditorOptions default_options(const std::string& method) {
@@ -75,7 +89,9 @@ void validate(const EditorOptions& options) {
   check_range("--dropout", options.dropout, 0, 0.99);
   check_range("--lora-plus", options.lora_plus, 1e-6, 1e6);
   check_init(options);
+  check_range("--eva-rho", options.eva_rho, 1, 1000);
   check_count("--virtual-tokens", options.virtual_tokens, 1, 65536);
+  check_p_tuning(options);
   check_count("--delta-rank", options.delta_rank, 0, 65536);
   check_count("--steps", options.steps, 0, 100'000'000);
   check_count("--epochs", options.epochs, 0, 1'000'000);
@@ -119,7 +135,13 @@ nlohmann::ordered_json to_json(const EditorOptions& options) {
   json["rslora"] = options.rslora;
   json["dropout"] = options.dropout;
   json["init"] = options.init;
+  if (options.init == "eva") {
+    json["eva-rho"] = options.eva_rho;
+  }
   json["virtual-tokens"] = options.virtual_tokens;
+  if (options.method == "p-tuning") {
+    json["p-tuning-encoder"] = options.p_tuning_encoder;
+  }
   json["lora-plus"] = options.lora_plus;
   json["delta-rank"] = options.delta_rank;
   json["steps"] = options.steps;

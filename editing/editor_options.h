@@ -26,7 +26,10 @@ struct EditorOptions {
   double dropout = 0;
   /// How a LoRA starts: default, gaussian, pissa, olora or eva.
   std::string init = "default";
-  std::int64_t virtual_tokens = 20; ///< of prompts and prefixes
+  /// EVA: no module gets more than this many times `rank`; 1: every module gets `rank`.
+  double eva_rho = 2;
+  std::int64_t virtual_tokens = 20;     ///< of prompts and prefixes
+  std::string p_tuning_encoder = "mlp"; ///< what p-tuning trains its vectors through: mlp or lstm
   /// LoRA+ (2402.12354): the rate of B (and of vectors) is this times that of A.
   double lora_plus = 1;
   /// Weight editors: rank to which the difference is cut for the adapter; 0: exact.

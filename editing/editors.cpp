@@ -1,5 +1,5 @@
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
-#include "core/base/json.h"
 #include "editing/adapter_editor.h"
 #include "editing/editor.h"
 #include "editing/fine_tune_editor.h"
@@ -83,7 +83,7 @@ const std::vector<EditorInfo>& editors() {
        "PROMPT_TUNING",
        use_prompt},
       {"p-tuning",
-       "the same, trained through a perceptron (P-tuning, 2103.10385)",
+       "the same, trained through a small network (P-tuning, 2103.10385)",
        "P_TUNING",
        use_prompt},
       {"prefix",
@@ -116,15 +116,13 @@ const EditorInfo& find_editor(const std::string& method) {
     names.push_back(info.name);
     list += (list.empty() ? "" : ", ") + info.name;
   }
-  const std::string near = nearest_name(method, names);
   ERRATA_FAIL(
       ErrorCode::kInvalidArgument,
       "method '",
       method,
-      "' is unknown",
-      near.empty() ? "" : concat(" (did you mean '", near, "'?)"),
-      "; use one of ",
-      list);
+      "' is unknown; use one of ",
+      list,
+      did_you_mean(method, names));
 }
 
 std::unique_ptr<Editor> make_editor(const std::string& method) {

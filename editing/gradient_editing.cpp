@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "editing/anchor.h"
+#include "editing/eva.h"
 #include "editing/example.h"
 #include "editing/null_space.h"
 #include "peft/adapter_types.h"
@@ -9,6 +10,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string_view>
 
 namespace errata::editing {
 namespace {
@@ -54,9 +56,32 @@ void check_selection(const EditorOptions& options, const peft::AdapterType& type
       ", which has no layers to choose");
 }
 
+// The ranks that a LoRA's values have on `modules`: 0 where there are none, nothing where they are
+// no pair of matrices (of an embedding).
+std::map<std::string, std::int64_t> kept_ranks(
+    const std::vector<std::string>& modules, const std::vector<NamedTensor>& values) {
+  std::map<std::string, std::int64_t> ranks;
+  for (const std::string& module : modules) {
+    const bool kept = std::any_of(values.begin(), values.end(), [&](const NamedTensor& value) {
+      return value.first.starts_with(module + ".");
+    });
+    if (!kept) {
+      ranks.emplace(module, 0);
+    }
+  }
+  constexpr std::string_view kA = ".lora_A.weight";
+  for (const auto& [name, tensor] : values) {
+    if (name.ends_with(kA) && tensor.dim() == 2) {
+      ranks[name.substr(0, name.size() - kA.size())] = tensor.size(0);
+    }
+  }
+  return ranks;
+}
+
 } // namespace
 
-peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& options) {
+peft::AdapterConfig adapter_config(
+    const Decoder& model, const EditorOptions& options, const std::vector<NamedTensor>& values) {
   peft::AdapterConfig config;
   const std::string& peft_type = find_editor(options.method).peft_type;
   config.peft_type = peft_type.empty() ? "LORA" : peft_type; // others only select modules
@@ -72,6 +97,8 @@ peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& op
   config.adalora.init_r = options.rank + (options.rank + 1) / 2;
   config.adalora.delta_t = kPruningInterval;
   config.prompt.num_virtual_tokens = options.virtual_tokens;
+  config.prompt.encoder =
+      options.p_tuning_encoder == "lstm" ? peft::PromptEncoder::kLstm : peft::PromptEncoder::kMlp;
   config.adaption.adapter_len = options.virtual_tokens;
   if (config.peft_type == "BOTTLENECK") {
     config.bottleneck = peft::bottleneck_preset(options.method);
@@ -91,6 +118,10 @@ peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& op
   } else if (options.method == "ft-locft") {
     config.layers_to_transform = late_layer(model);
   }
+  if (options.init == "eva" && !values.empty()) {
+    const std::vector<std::string> modules = peft::match_targets(model, config);
+    return with_ranks(config, modules, kept_ranks(modules, values));
+  }
   return config;
 }
 
@@ -109,7 +140,7 @@ void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& va
   }
 }
 
-std::map<std::string, torch::Tensor> rehearsal_moments(
+std::map<std::string, InputMoment> rehearsal_moments(
     Decoder& model,
     const std::vector<std::string>& modules,
     const EditInput& input,
@@ -140,9 +171,9 @@ std::map<std::string, torch::Tensor> null_projections(
   std::map<std::string, torch::Tensor> projections;
   std::map<const void*, torch::Tensor> computed;
   for (const auto& [module, moment] : moments) {
-    torch::Tensor& projection = computed[moment.unsafeGetTensorImpl()];
+    torch::Tensor& projection = computed[moment.second.unsafeGetTensorImpl()];
     if (!projection.defined()) {
-      projection = soft_null_projection(moment, options.null_space);
+      projection = soft_null_projection(moment.second, options.null_space);
     }
     projections.emplace(module, projection);
   }

@@ -2,6 +2,7 @@
 
 #include "core/trainer.h"
 #include "editing/editor.h"
+#include "editing/null_space.h"
 
 #include <map>
 #include <string>
@@ -9,8 +10,12 @@
 
 namespace errata::editing {
 
-/// The selection that `options` make, in PEFT's terms.
-peft::AdapterConfig adapter_config(const Decoder& model, const EditorOptions& options);
+/// The selection that `options` make, in PEFT's terms; with the ranks of an adapter of the same
+/// options whose `values` are kept, which EVA chose one by one.
+peft::AdapterConfig adapter_config(
+    const Decoder& model,
+    const EditorOptions& options,
+    const std::vector<NamedTensor>& values = {});
 
 /// Gives the parameters of `adapter` the values of the same names; one missing or of another shape
 /// is `kCorrupt`.
@@ -18,7 +23,7 @@ void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& va
 
 /// Second moments of the inputs that rehearsal gives each module (`input_moments`). Needs
 /// `input.rehearsal` (`kInvalidArgument`).
-std::map<std::string, torch::Tensor> rehearsal_moments(
+std::map<std::string, InputMoment> rehearsal_moments(
     Decoder& model,
     const std::vector<std::string>& modules,
     const EditInput& input,

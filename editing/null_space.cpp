@@ -8,9 +8,10 @@
 namespace errata::editing {
 namespace {
 
-/// Adds up x^T x of the inputs it is shown.
+/// Adds up x^T x and x of the inputs it is shown.
 struct Moment {
   torch::Tensor sum;
+  torch::Tensor sum_of_inputs;
   std::int64_t rows = 0;
 };
 
@@ -37,12 +38,18 @@ class MomentListener final : public LinearAttachment {
     const torch::Tensor rows = x.detach().reshape({-1, x.size(-1)}).to(torch::kFloat32);
     const torch::Tensor product = torch::mm(rows.t(), rows).to(torch::kFloat64);
     moment_->sum = moment_->sum.defined() ? moment_->sum.add_(product) : product;
+    const torch::Tensor inputs = rows.sum(0, /*keepdim=*/false, torch::kFloat64);
+    moment_->sum_of_inputs =
+        moment_->sum_of_inputs.defined() ? moment_->sum_of_inputs.add_(inputs) : inputs;
     moment_->rows += rows.size(0);
     *last_ = {x, moment_};
     return y;
   }
 
-  torch::Tensor mean() const { return moment_->sum / static_cast<double>(moment_->rows); }
+  InputMoment moment() const {
+    const auto count = static_cast<double>(moment_->rows);
+    return {moment_->sum / count, moment_->sum_of_inputs / count};
+  }
   const void* key() const { return moment_.get(); }
 
  private:
@@ -79,7 +86,7 @@ class Listening {
 
 } // namespace
 
-std::map<std::string, torch::Tensor> input_moments(
+std::map<std::string, InputMoment> input_moments(
     Decoder& model,
     const std::vector<std::string>& modules,
     ExampleSource& source,
@@ -94,14 +101,14 @@ std::map<std::string, torch::Tensor> input_moments(
       ++done;
     }
   }
-  std::map<std::string, torch::Tensor> moments;
-  std::map<const void*, torch::Tensor> computed;
+  std::map<std::string, InputMoment> moments;
+  std::map<const void*, InputMoment> computed;
   for (const auto& [name, listener] : listening.listeners) {
-    torch::Tensor& mean = computed[listener->key()];
-    if (!mean.defined()) {
-      mean = listener->mean();
+    InputMoment& moment = computed[listener->key()];
+    if (!moment.second.defined()) {
+      moment = listener->moment();
     }
-    moments.emplace(name, mean);
+    moments.emplace(name, moment);
   }
   return moments;
 }

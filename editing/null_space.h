@@ -11,10 +11,16 @@
 
 namespace errata::editing {
 
-/// Second moment E[x x^T] of the inputs of each module [in, in], float64, over every token of
+/// What a layer gets to see, over all tokens, float64.
+struct InputMoment {
+  torch::Tensor second; ///< E[x x^T] [in, in]
+  torch::Tensor mean;   ///< E[x] [in]
+};
+
+/// The moments of the inputs of each module, over every token of
 /// `batches` micro-batches of `options.micro_tokens` from `source`. Modules with one input (q, k
-/// and v; gate and up) share a tensor.
-std::map<std::string, torch::Tensor> input_moments(
+/// and v; gate and up) share the tensors.
+std::map<std::string, InputMoment> input_moments(
     Decoder& model,
     const std::vector<std::string>& modules,
     ExampleSource& source,

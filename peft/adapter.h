@@ -46,6 +46,12 @@ struct VeraConfig {
   double d_initial = 0.1;
 };
 
+/// What P-tuning's vectors are trained through (PEFT's encoder_reparameterization_type).
+enum class PromptEncoder {
+  kMlp,  ///< three layers
+  kLstm, ///< a bidirectional LSTM, then two layers
+};
+
 /// Prompt tuning (2104.08691), P-tuning (2103.10385) and prefix tuning (2101.00190).
 struct PromptConfig {
   std::int64_t num_virtual_tokens = 20;
@@ -53,7 +59,9 @@ struct PromptConfig {
   std::vector<std::int32_t> init_tokens;
   /// Prefix tuning: trained through a perceptron, which is not kept.
   bool prefix_projection = false;
-  std::int64_t encoder_hidden_size = 0; ///< of the perceptrons; 0: the model's
+  std::int64_t encoder_hidden_size = 0; ///< of the perceptrons and the LSTM; 0: the model's
+  PromptEncoder encoder = PromptEncoder::kMlp;
+  std::int64_t encoder_num_layers = 2; ///< of the LSTM
 };
 
 /// LLaMA-Adapter (2303.16199): PEFT's ADAPTION_PROMPT.
@@ -70,7 +78,7 @@ struct BottleneckConfig {
   bool after_mlp = true;
   bool parallel = false;              ///< of the residual stream instead of the part's result
   bool sees_sum = true;               ///< of stream and result together (Pfeiffer)
-  std::string non_linearity = "relu"; ///< relu, swish or gelu
+  std::string non_linearity = "relu"; ///< relu, swish, gelu or gelu_new (by tanh)
   double reduction_factor = 16;       ///< hidden size over bottleneck
   double scaling = 1;
 };
@@ -220,7 +228,8 @@ void save_adapter(
     const std::map<std::string, std::string>& metadata = {});
 
 /// Reads and attaches an adapter: a directory of PEFT (one of its types), errata (DELTA,
-/// BOTTLENECK) or mlx-lm, or a GGUF file or a directory with nothing but one. Missing, unknown or
+/// BOTTLENECK), adapter-hub (a bottleneck adapter) or mlx-lm, or a GGUF file or a directory with
+/// nothing but one. Missing, unknown or
 /// mis-shaped tensors and half pairs are `kCorrupt`; another peft_type or a key that changes the
 /// meaning is `kUnsupported`.
 std::unique_ptr<Adapter> load_adapter(Decoder& model, const std::filesystem::path& directory);

@@ -214,11 +214,6 @@ void reject_foreign(const JsonFields& fields) {
       ErrorCode::kUnsupported,
       fields.where(),
       ": an mlx-lm adapter (fine_tune_type); convert it to a PEFT directory first");
-  ERRATA_CHECK(
-      !fields.has("architecture") && !fields.has("mh_adapter") && !fields.has("config"),
-      ErrorCode::kUnsupported,
-      fields.where(),
-      ": an adapter-hub bottleneck adapter; errata reads PEFT's adapters and its own");
   ERRATA_FAIL(
       ErrorCode::kCorrupt,
       fields.where(),

@@ -4,6 +4,7 @@
 #include "core/base/json.h"
 #include "core/safetensors.h"
 #include "peft/adapter_config.h"
+#include "peft/adapter_hub.h"
 #include "peft/gguf_adapter.h"
 #include "peft/gguf_file.h"
 #include "peft/mlx_adapter.h"
@@ -13,12 +14,25 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// mlx-lm's config holds all arguments of its training program; these two only it writes. The first
-// is younger than the second.
-bool is_mlx_config(const fs::path& path) {
+// Whose adapter_config.json it is, by the keys that only that program writes: mlx-lm has two, the
+// first of which is younger.
+AdapterKind kind_of_config(const fs::path& path) {
   const Json json = read_json(path);
-  return json.is_object() && !json.contains("peft_type") && !json.contains("errata_type") &&
-         (json.contains("fine_tune_type") || json.contains("lora_parameters"));
+  const auto has = [&](const char* key) { return json.contains(key); };
+  if (!json.is_object() || has("peft_type") || has("errata_type")) {
+    return AdapterKind::kDirectory;
+  }
+  if (has("fine_tune_type") || has("lora_parameters")) {
+    return AdapterKind::kMlx;
+  }
+  return has("config") || has("architecture") || has("mh_adapter") ? AdapterKind::kHub
+                                                                   : AdapterKind::kDirectory;
+}
+
+const char* tensor_file_of(AdapterKind kind) {
+  return kind == AdapterKind::kMlx   ? kMlxTensorFile
+         : kind == AdapterKind::kHub ? kHubTensorFile
+                                     : kTensorFile;
 }
 
 // The one .gguf of a directory; empty when there is none.
@@ -57,9 +71,8 @@ AdapterSource find_adapter(const fs::path& path) {
   }
   const fs::path config = path / kConfigFile;
   if (fs::is_regular_file(config, ignored)) {
-    return is_mlx_config(config)
-               ? AdapterSource{AdapterKind::kMlx, config, path / kMlxTensorFile}
-               : AdapterSource{AdapterKind::kDirectory, config, path / kTensorFile};
+    const AdapterKind kind = kind_of_config(config);
+    return {kind, config, path / tensor_file_of(kind)};
   }
   if (fs::is_directory(path, ignored)) {
     const fs::path gguf = single_gguf(path);

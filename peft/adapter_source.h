@@ -11,6 +11,7 @@ namespace errata::peft {
 enum class AdapterKind {
   kDirectory, ///< PEFT's, or errata's own
   kMlx,       ///< mlx-lm's directory
+  kHub,       ///< adapter-hub's directory of a bottleneck adapter
   kGguf,      ///< llama.cpp's file, or a directory with nothing but one
 };
 

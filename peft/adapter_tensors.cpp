@@ -39,7 +39,9 @@ bool contains_name(const std::vector<std::string_view>& names, std::string_view 
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-torch::Tensor to_float32(const torch::Tensor& tensor, const std::string& where) {
+} // namespace
+
+torch::Tensor adapter_float32(const torch::Tensor& tensor, const std::string& where) {
   const torch::Dtype dtype = tensor.scalar_type();
   ERRATA_CHECK(
       dtype == torch::kFloat32 || dtype == torch::kBFloat16 || dtype == torch::kFloat16,
@@ -58,8 +60,6 @@ torch::Tensor to_float32(const torch::Tensor& tensor, const std::string& where) 
   return copy;
 }
 
-} // namespace
-
 AdapterTensors read_adapter_tensors(
     const std::filesystem::path& path, const AdapterType* type, const ModuleNames& names) {
   const SafetensorsFile file(path);
@@ -68,7 +68,7 @@ AdapterTensors read_adapter_tensors(
   for (const std::string& name : file.names()) {
     const std::string where = concat(path.string(), ": tensor ", name);
     if (type != nullptr && contains_name(type->shared_tensors, name)) {
-      result.tensors.emplace(name, to_float32(file.tensor(name), where));
+      result.tensors.emplace(name, adapter_float32(file.tensor(name), where));
       continue;
     }
     const std::string_view prefix = type != nullptr && !type->own ? kPeftPrefix : "";
@@ -104,7 +104,8 @@ AdapterTensors read_adapter_tensors(
         " starts with another module path than the tensors before it");
     found_prefix = here;
     result.tensors.emplace(
-        concat(names.root, ".", inner.substr(here->size())), to_float32(file.tensor(name), where));
+        concat(names.root, ".", inner.substr(here->size())),
+        adapter_float32(file.tensor(name), where));
   }
   result.model_prefix = found_prefix.value_or(names.root + ".");
   return result;

@@ -27,4 +27,8 @@ struct AdapterTensors {
 AdapterTensors read_adapter_tensors(
     const std::filesystem::path& path, const AdapterType* type, const ModuleNames& names);
 
+/// A value of an adapter's file, F32, BF16 or F16 (`kUnsupported`) and finite (`kCorrupt`), as a
+/// copy in float32. `where` begins the message.
+torch::Tensor adapter_float32(const torch::Tensor& tensor, const std::string& where);
+
 } // namespace errata::peft

@@ -23,26 +23,26 @@ class AdaptionAttention final : public AttentionAttachment {
         scale_(config.query_scale),
         after_projection_(config.model_type == "gpt2") {}
 
+  void begin() override { kept_ = {}; }
+
   torch::Tensor extra(SelfAttentionImpl& attention, const Projections& projections) override {
     if (!*enabled_) {
       return {};
     }
     const torch::Tensor& q = projections.q;
-    const Projections prompt = attention.project(prompt_[0].to(q.scalar_type()));
     const std::int64_t head_dim = q.size(1) / heads_;
+    const PromptHeads prompt = prompt_heads(attention, head_dim, q.scalar_type());
     // [kv_heads, rows * group, head_dim] against [kv_heads, length, head_dim].
     const std::int64_t group = heads_ / kv_heads_;
     const torch::Tensor queries = q.view({-1, kv_heads_, group, head_dim})
                                       .permute({1, 0, 2, 3})
                                       .reshape({kv_heads_, -1, head_dim});
-    const torch::Tensor keys = prompt.k.view({-1, kv_heads_, head_dim}).permute({1, 2, 0});
-    const torch::Tensor values = prompt.v.view({-1, kv_heads_, head_dim}).transpose(0, 1);
-    const torch::Tensor scores = torch::bmm(queries, keys) * scale_;
+    const torch::Tensor scores = torch::bmm(queries, prompt.keys) * scale_;
     // Not below float32, whatever the activations are.
     const torch::Dtype dtype = torch::promote_types(torch::kFloat32, scores.scalar_type());
     const torch::Tensor weights =
         (gate_ * torch::softmax(scores.to(dtype), -1)).to(q.scalar_type());
-    return torch::bmm(weights, values)
+    return torch::bmm(weights, prompt.values)
         .view({kv_heads_, -1, group, head_dim})
         .permute({1, 0, 2, 3})
         .reshape({q.size(0), -1});
@@ -54,8 +54,31 @@ class AdaptionAttention final : public AttentionAttachment {
   }
 
  private:
+  // What queries look at: [kv_heads, head_dim, length] and [kv_heads, length, head_dim].
+  struct PromptHeads {
+    torch::Tensor keys;
+    torch::Tensor values;
+  };
+
+  // The same for every token of a generation, as what a cache holds: kept until another one begins.
+  // Nothing that gradients go through is.
+  PromptHeads prompt_heads(
+      SelfAttentionImpl& attention, std::int64_t head_dim, torch::Dtype dtype) {
+    if (kept_.keys.defined() && kept_.keys.scalar_type() == dtype &&
+        !torch::GradMode::is_enabled()) {
+      return kept_;
+    }
+    const Projections prompt = attention.project(prompt_[0].to(dtype));
+    const PromptHeads heads = {
+        prompt.k.view({-1, kv_heads_, head_dim}).permute({1, 2, 0}),
+        prompt.v.view({-1, kv_heads_, head_dim}).transpose(0, 1)};
+    kept_ = torch::GradMode::is_enabled() ? PromptHeads() : heads;
+    return heads;
+  }
+
   torch::Tensor prompt_; ///< [1, length, hidden]
   torch::Tensor gate_;   ///< [1]
+  PromptHeads kept_;
   std::shared_ptr<bool> enabled_;
   std::int64_t heads_;
   std::int64_t kv_heads_;

@@ -50,7 +50,10 @@ class Bottleneck final : public BlockAttachment {
     if (config_.non_linearity == "swish") {
       return torch::silu(x);
     }
-    return config_.non_linearity == "gelu" ? torch::gelu(x) : torch::relu(x);
+    if (config_.non_linearity == "relu") {
+      return torch::relu(x);
+    }
+    return torch::gelu(x, config_.non_linearity == "gelu" ? "none" : "tanh");
   }
 
   Weights weights_;
@@ -171,11 +174,12 @@ void check_bottleneck(const AdapterConfig& config) {
       ErrorCode::kInvalidArgument,
       "a bottleneck adapter after neither attention nor MLP; set after_attention or after_mlp");
   ERRATA_CHECK(
-      b.non_linearity == "relu" || b.non_linearity == "swish" || b.non_linearity == "gelu",
+      b.non_linearity == "relu" || b.non_linearity == "swish" || b.non_linearity == "gelu" ||
+          b.non_linearity == "gelu_new",
       ErrorCode::kUnsupported,
       "non_linearity '",
       b.non_linearity,
-      "' is not supported; expected relu, swish or gelu");
+      "' is not supported; expected relu, swish, gelu or gelu_new");
 }
 
 void read_bottleneck(const ConfigFile& file, AdapterConfig& config) {

@@ -1,6 +1,7 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
 #include "peft/adapter_config.h"
+#include "peft/adapter_hub.h"
 #include "peft/adapter_source.h"
 #include "peft/adapter_tensors.h"
 #include "peft/adapter_types.h"
@@ -254,10 +255,16 @@ void require_adapter_files(const fs::path& directory) {
 } // namespace
 
 std::unique_ptr<Adapter> load_adapter(Decoder& model, const fs::path& directory) {
-  if (const AdapterSource source = find_adapter(directory);
-      source.kind != AdapterKind::kDirectory) {
-    return source.kind == AdapterKind::kGguf ? load_gguf_adapter(model, source.tensors)
-                                             : load_mlx_adapter(model, directory);
+  const AdapterSource source = find_adapter(directory);
+  if (source.kind == AdapterKind::kGguf) {
+    return load_gguf_adapter(model, source.tensors);
+  }
+  if (source.kind == AdapterKind::kMlx) {
+    return load_mlx_adapter(model, directory);
+  }
+  if (source.kind == AdapterKind::kHub) {
+    HubAdapter adapter = read_adapter_hub(model, directory);
+    return load_peft(model, adapter.config, adapter.tensors, source.tensors);
   }
   require_adapter_files(directory);
   const AdapterConfig config = read_adapter_config(directory / kConfigFile);

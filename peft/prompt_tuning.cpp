@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "peft/config_file.h"
+#include "peft/lstm.h"
 #include "peft/perceptron.h"
 #include "peft/unmergeable_adapter.h"
 
@@ -10,10 +11,28 @@
 namespace errata::peft {
 namespace {
 
+// What makes a prompt of a table while it is trained, with PEFT's names.
+struct TableEncoder {
+  std::optional<BidirectionalLstm> lstm;
+  Perceptron head;
+
+  torch::Tensor forward(const torch::Tensor& table) const {
+    return head.forward(lstm ? lstm->forward(table) : table);
+  }
+  NamedTensors named_tensors() const {
+    NamedTensors all = lstm ? lstm->named_tensors("lstm_head") : NamedTensors();
+    for (auto& item : head.named_tensors("mlp_head")) {
+      all.push_back(std::move(item));
+    }
+    return all;
+  }
+};
+
 // Vectors in front, from a table or from what makes them.
 class PromptInput final : public InputAttachment {
  public:
-  PromptInput(torch::Tensor table, std::optional<Perceptron> encoder, std::shared_ptr<bool> enabled)
+  PromptInput(
+      torch::Tensor table, std::optional<TableEncoder> encoder, std::shared_ptr<bool> enabled)
       : table_(std::move(table)), encoder_(std::move(encoder)), enabled_(std::move(enabled)) {}
 
   bool active() const override { return *enabled_; }
@@ -23,7 +42,7 @@ class PromptInput final : public InputAttachment {
   NamedTensors named_tensors() const {
     NamedTensors all{{encoder_ ? "embedding.weight" : kPromptTensor, table_}};
     if (encoder_) {
-      for (auto& item : encoder_->named_tensors("mlp_head")) {
+      for (auto& item : encoder_->named_tensors()) {
         all.push_back(std::move(item));
       }
     }
@@ -32,14 +51,17 @@ class PromptInput final : public InputAttachment {
 
  private:
   torch::Tensor table_;
-  std::optional<Perceptron> encoder_;
+  std::optional<TableEncoder> encoder_;
   std::shared_ptr<bool> enabled_;
 };
 
 class PromptAdapter final : public UnmergeableAdapter {
  public:
   PromptAdapter(
-      Decoder& model, AdapterConfig config, torch::Tensor table, std::optional<Perceptron> encoder)
+      Decoder& model,
+      AdapterConfig config,
+      torch::Tensor table,
+      std::optional<TableEncoder> encoder)
       : UnmergeableAdapter(std::move(config)),
         model_(model),
         input_(
@@ -89,6 +111,19 @@ std::unique_ptr<Adapter> attach_prompt(
   return std::make_unique<PromptAdapter>(model, std::move(config), std::move(table), std::nullopt);
 }
 
+TableEncoder make_encoder(
+    const PromptConfig& config,
+    std::int64_t hidden,
+    const torch::Device& device,
+    torch::Generator& generator) {
+  const std::int64_t inner = config.encoder_hidden_size > 0 ? config.encoder_hidden_size : hidden;
+  if (config.encoder == PromptEncoder::kMlp) {
+    return {std::nullopt, Perceptron({hidden, inner, inner, hidden}, "relu", device, generator)};
+  }
+  BidirectionalLstm lstm(hidden, inner, config.encoder_num_layers, device, generator);
+  return {std::move(lstm), Perceptron({2 * inner, 2 * inner, hidden}, "relu", device, generator)};
+}
+
 // A file's adapter is a table.
 std::unique_ptr<Adapter> attach_p_tuning(
     Decoder& model,
@@ -101,13 +136,11 @@ std::unique_ptr<Adapter> attach_p_tuning(
   }
   torch::Generator generator = at::detail::createCPUGenerator(seed);
   const std::int64_t hidden = model->config().hidden_size;
-  const std::int64_t inner =
-      config.prompt.encoder_hidden_size > 0 ? config.prompt.encoder_hidden_size : hidden;
   torch::Tensor table = torch::empty({config.prompt.num_virtual_tokens, hidden})
                             .normal_(0, 1, generator)
                             .to(model->device())
                             .requires_grad_(true);
-  Perceptron encoder({hidden, inner, inner, hidden}, "relu", model->device(), generator);
+  TableEncoder encoder = make_encoder(config.prompt, hidden, model->device(), generator);
   return std::make_unique<PromptAdapter>(
       model, std::move(config), std::move(table), std::move(encoder));
 }
@@ -119,10 +152,23 @@ void write_prompt_tuning(const AdapterConfig& config, OrderedJson& json) {
 
 void write_p_tuning(const AdapterConfig& config, OrderedJson& json) {
   write_prompt(config, json);
-  json["encoder_reparameterization_type"] = "MLP";
+  const bool lstm = config.prompt.encoder == PromptEncoder::kLstm;
+  json["encoder_reparameterization_type"] = lstm ? "LSTM" : "MLP";
+  if (lstm) { // PEFT warns of it beside an MLP
+    json["encoder_num_layers"] = config.prompt.encoder_num_layers;
+  }
   json["encoder_hidden_size"] = config.prompt.encoder_hidden_size > 0
                                     ? OrderedJson(config.prompt.encoder_hidden_size)
                                     : OrderedJson(nullptr);
+}
+
+// How the table was made: kept, so that what is read is written again.
+void read_p_tuning(const ConfigFile& file, AdapterConfig& config) {
+  read_prompt(file, config);
+  if (file.fields.optional<std::string>("encoder_reparameterization_type", "MLP") == "LSTM") {
+    config.prompt.encoder = PromptEncoder::kLstm;
+    config.prompt.encoder_num_layers = file.fields.optional<std::int64_t>("encoder_num_layers", 2);
+  }
 }
 
 const std::vector<std::string_view> kPromptKeys = {
@@ -144,6 +190,7 @@ const std::vector<std::string_view> kPromptKeys = {
 AdapterType prompt_type(
     std::string_view peft_type,
     std::string_view name,
+    decltype(AdapterType::read) read,
     decltype(AdapterType::write) write,
     decltype(AdapterType::attach) attach) {
   return {
@@ -153,7 +200,7 @@ AdapterType prompt_type(
       .has_layers = false,
       .selects_linears = false,
       .check = check_prompt,
-      .read = read_prompt,
+      .read = read,
       .keys = kPromptKeys,
       .write = write,
       .attach = attach};
@@ -162,14 +209,14 @@ AdapterType prompt_type(
 } // namespace
 
 const AdapterType& prompt_tuning_type() {
-  static const AdapterType type =
-      prompt_type("PROMPT_TUNING", "prompt tuning", write_prompt_tuning, attach_prompt);
+  static const AdapterType type = prompt_type(
+      "PROMPT_TUNING", "prompt tuning", read_prompt, write_prompt_tuning, attach_prompt);
   return type;
 }
 
 const AdapterType& p_tuning_type() {
   static const AdapterType type =
-      prompt_type("P_TUNING", "P-tuning", write_p_tuning, attach_p_tuning);
+      prompt_type("P_TUNING", "P-tuning", read_p_tuning, write_p_tuning, attach_p_tuning);
   return type;
 }
 
@@ -178,6 +225,8 @@ void check_prompt(const AdapterConfig& config) {
       "num_virtual_tokens", static_cast<double>(config.prompt.num_virtual_tokens), 1, 1 << 20);
   check_field(
       "encoder_hidden_size", static_cast<double>(config.prompt.encoder_hidden_size), 0, 1 << 24);
+  check_field(
+      "encoder_num_layers", static_cast<double>(config.prompt.encoder_num_layers), 1, 1 << 10);
 }
 
 void read_prompt(const ConfigFile& file, AdapterConfig& config) {

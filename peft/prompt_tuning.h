@@ -7,8 +7,8 @@ namespace errata::peft {
 /// Prompt tuning (2104.08691): PEFT's PROMPT_TUNING. Vectors in front of the token vectors.
 const AdapterType& prompt_tuning_type();
 
-/// P-tuning (2103.10385): PEFT's P_TUNING with encoder_reparameterization_type MLP. The vectors
-/// come from a perceptron while they are trained; only they are kept.
+/// P-tuning (2103.10385): PEFT's P_TUNING. The vectors come from a perceptron, or from an LSTM and
+/// a perceptron, while they are trained; only they are kept.
 const AdapterType& p_tuning_type();
 
 /// What prompts and prefixes of every type have in their config.

@@ -70,19 +70,20 @@ std::unique_ptr<Adapter> attach_vera(
     return in_file || device.is_meta() ? torch::empty({rows, fan_in}, device)
                                        : random_projection(rows, fan_in, generator).to(device);
   };
-  const torch::Tensor a = projection(config.r, in);
-  const torch::Tensor b = projection(out, config.r);
+  const auto a = std::make_shared<VeraProjection>(projection(config.r, in), 1);
+  const auto b = std::make_shared<VeraProjection>(projection(out, config.r), 0);
   auto parts = make_parts(model, modules, [&](const std::string&, const Linear& linear) {
     return std::make_shared<VeraAttachment>(
-        a.slice(1, 0, linear->weight.size(1)),
-        b.slice(0, 0, linear->weight.size(0)),
+        a,
+        b,
+        linear->weight.size(1),
         trained_vector(config.r, config.vera.d_initial, device),
         trained_vector(linear->weight.size(0), 0.0, device),
         config.lora_dropout);
   });
   NamedTensors shared;
   if (config.vera.save_projection) {
-    shared = {{kSharedA, a}, {kSharedB, b}};
+    shared = {{kSharedA, a->whole()}, {kSharedB, b->whole()}};
   }
   return std::make_unique<AttachedAdapter>(std::move(config), std::move(parts), std::move(shared));
 }
@@ -110,10 +111,31 @@ const AdapterType& vera_type() {
   return type;
 }
 
+VeraProjection::VeraProjection(torch::Tensor whole, std::int64_t dimension)
+    : whole_(std::move(whole)), dimension_(dimension) {}
+
+torch::Tensor VeraProjection::part(std::int64_t size, torch::Dtype dtype) {
+  if (dtype == whole_.scalar_type()) {
+    return part(size);
+  }
+  Cast& cast = casts_[{size, dtype}];
+  const auto version = static_cast<std::int64_t>(whole_._version());
+  if (!cast.values.defined() || cast.version != version) {
+    cast = {part(size).to(dtype), version};
+  }
+  return cast.values;
+}
+
 VeraAttachment::VeraAttachment(
-    torch::Tensor a, torch::Tensor b, torch::Tensor l_d, torch::Tensor l_b, double dropout)
+    std::shared_ptr<VeraProjection> a,
+    std::shared_ptr<VeraProjection> b,
+    std::int64_t in,
+    torch::Tensor l_d,
+    torch::Tensor l_b,
+    double dropout)
     : a_(std::move(a)),
       b_(std::move(b)),
+      in_(in),
       l_d_(std::move(l_d)),
       l_b_(std::move(l_b)),
       dropout_(dropout) {}
@@ -128,13 +150,14 @@ torch::Tensor VeraAttachment::branch(const torch::Tensor& x, const torch::Tensor
   if (dropout_ > 0 && torch::GradMode::is_enabled() && l_b_.requires_grad()) {
     input = torch::dropout(x, dropout_, /*train=*/true);
   }
-  const torch::Tensor inner = torch::linear(input, a_.to(dtype)) * l_d_.to(dtype);
-  const torch::Tensor change = torch::linear(inner, b_.to(dtype)) * l_b_.to(dtype);
+  const torch::Tensor inner = torch::linear(input, a_->part(in_, dtype)) * l_d_.to(dtype);
+  const torch::Tensor change = torch::linear(inner, b_->part(l_b_.size(0), dtype)) * l_b_.to(dtype);
   return y + change * weight;
 }
 
 torch::Tensor VeraAttachment::change() const {
-  return torch::mm(b_, l_d_.unsqueeze(1) * a_).mul_(l_b_.unsqueeze(1));
+  return torch::mm(b_->part(l_b_.size(0)), l_d_.unsqueeze(1) * a_->part(in_))
+      .mul_(l_b_.unsqueeze(1));
 }
 
 } // namespace errata::peft

@@ -2,5 +2,9 @@ errata_add_tests(editing TORCH LIBRARIES errata::editing SOURCES
   editing/echo_test.cpp
   editing/edit_session_test.cpp
   editing/editor_test.cpp
+  editing/eva_test.cpp
   editing/example_test.cpp
   editing/null_space_test.cpp)
+
+errata_add_tests(editing_interop TORCH LABEL interop TIMEOUT 600 LIBRARIES errata::editing SOURCES
+  editing/eva_interop_test.cpp)

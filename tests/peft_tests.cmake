@@ -1,5 +1,6 @@
 errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/adalora_test.cpp
+  peft/adapter_hub_test.cpp
   peft/adapter_types_test.cpp
   peft/attach_test.cpp
   peft/combine_test.cpp
@@ -7,6 +8,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/gguf_adapter_test.cpp
   peft/gguf_file_test.cpp
   peft/gpt2_test.cpp
+  peft/kept_values_test.cpp
   peft/lora_function_test.cpp
   peft/mlx_adapter_test.cpp
   peft/prompts_test.cpp
@@ -16,6 +18,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
 
 errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 900 LIBRARIES errata::peft SOURCES
   peft/formats_interop_test.cpp
+  peft/p_tuning_interop_test.cpp
   peft/peft_families_interop_test.cpp
   peft/peft_interop_test.cpp)
 

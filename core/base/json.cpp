@@ -1,5 +1,6 @@
 #include "core/base/json.h"
 
+#include "core/base/did_you_mean.h"
 #include "core/base/files.h"
 
 #include <algorithm>
@@ -127,14 +128,13 @@ void JsonFields::reject_unknown(std::initializer_list<std::string_view> known) c
     if (std::find(known.begin(), known.end(), item.key()) != known.end()) {
       continue;
     }
-    const std::string near = nearest_name(item.key(), {known.begin(), known.end()});
     ERRATA_FAIL(
         ErrorCode::kInvalidArgument,
         where_,
         ": unknown field '",
         item.key(),
         "'",
-        near.empty() ? "" : "; did you mean '" + near + "'?");
+        did_you_mean(item.key(), {known.begin(), known.end()}));
   }
 }
 

@@ -28,9 +28,9 @@ void export_counterfact(
   JsonListWriter writer(path);
   const RecordNumbers numbers(data.edits);
   for (const ExplicitEdit& edit : data.edits) {
-    const auto prompt = prompt_template(edit);
-    if (!prompt || edit.target_true.empty()) {
-      report.leave_out(edit.id, prompt ? kTruthMissing : kSubjectMissing);
+    const std::string_view fault = edit.target_true.empty() ? kTruthMissing : prompt_fault(edit);
+    if (!fault.empty()) {
+      report.leave_out(edit.id, fault);
       continue;
     }
     const std::int64_t id = numbers.number(edit.id, report.written);
@@ -38,7 +38,7 @@ void export_counterfact(
         {"case_id", id},
         {"pararel_idx", id},
         {"requested_rewrite",
-         {{"prompt", *prompt},
+         {{"prompt", prompt_template(edit)},
           {"relation_id", edit.relation},
           {"target_new", labelled(edit.target_new)},
           {"target_true", labelled(edit.target_true)},

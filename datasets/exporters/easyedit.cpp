@@ -58,10 +58,11 @@ void export_easyedit(
     ExportReport& report) {
   std::vector<const ExplicitEdit*> edits;
   for (const ExplicitEdit& edit : data.edits) {
-    if (prompt_template(edit)) {
+    const std::string_view fault = prompt_fault(edit);
+    if (fault.empty()) {
       edits.push_back(&edit);
     } else {
-      report.leave_out(edit.id, kSubjectMissing);
+      report.leave_out(edit.id, fault);
     }
   }
   report.written = static_cast<std::int64_t>(edits.size());
@@ -77,7 +78,9 @@ void export_easyedit(
     lists["ground_truth"].push_back(
         edit->target_true.empty() ? std::string(kNoTruth) : edit->target_true);
     lists["subject"].push_back(edit->subject);
-    lists["rephrase_prompts"].push_back(one_or_list(edit->paraphrases));
+    // Not several: it takes the target, a string, apart into letters to go with a list of prompts.
+    lists["rephrase_prompts"].push_back(
+        edit->paraphrases.empty() ? OrderedJson(nullptr) : OrderedJson(edit->paraphrases.front()));
   }
   lists["locality_inputs"] = probe_lists(edits, &ExplicitEdit::locality);
   lists["portability_inputs"] = probe_lists(edits, &ExplicitEdit::portability);

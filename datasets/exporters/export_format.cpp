@@ -1,7 +1,7 @@
 #include "datasets/exporters/export_format.h"
 
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
-#include "core/base/json.h"
 #include "datasets/exporters/export_writers.h"
 
 #include <algorithm>
@@ -47,15 +47,13 @@ const ExportFormat& export_format(std::string_view name) {
       std::find_if(kFormats.begin(), kFormats.end(), [&](const ExportFormat& format) {
         return format.name == name;
       });
-  const std::string near = nearest_name(name, export_format_names());
   ERRATA_CHECK(
       found != kFormats.end(),
       ErrorCode::kInvalidArgument,
       "no export format '",
       name,
       "'",
-      near.empty() ? "; 'errata store export --help' lists them"
-                   : "; did you mean '" + near + "'?");
+      did_you_mean(name, export_format_names(), "; 'errata store export --help' lists them"));
   return *found;
 }
 

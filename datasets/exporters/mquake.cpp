@@ -68,15 +68,14 @@ Rewrites rewrites_of(const MultiHopCase& item, const EditsById& edits, const Pee
       return rewrites;
     }
     const ExplicitEdit& edit = *found->second;
-    const auto prompt = prompt_template(edit);
     const auto hop =
         std::find_if(item.chain_new.begin(), item.chain_new.end(), [&](const Hop& candidate) {
           return says(edit, candidate);
         });
-    if (!prompt || edit.target_true.empty() || hop == item.chain_new.end()) {
-      rewrites.fault = !prompt                    ? kSubjectMissing
-                       : edit.target_true.empty() ? kTruthMissing
-                                                  : "one of its edits is not on its chain";
+    rewrites.fault = hop == item.chain_new.end() ? "one of its edits is not on its chain"
+                     : edit.target_true.empty()  ? kTruthMissing
+                                                 : prompt_fault(edit);
+    if (!rewrites.fault.empty()) {
       return rewrites;
     }
     std::string question = question_of(edit);
@@ -84,7 +83,7 @@ Rewrites rewrites_of(const MultiHopCase& item, const EditsById& edits, const Pee
       question = data.words({edit.subject, edit.relation, edit.target_new}).question;
     }
     rewrites.requested.push_back(
-        {{"prompt", *prompt},
+        {{"prompt", prompt_template(edit)},
          {"relation_id", edit.relation},
          {"target_new", labelled(edit.target_new)},
          {"target_true", labelled(edit.target_true)},

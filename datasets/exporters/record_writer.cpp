@@ -33,12 +33,16 @@ std::optional<std::int64_t> RecordNumbers::own_number(const std::string& id) {
   return whole ? std::optional(number) : std::nullopt;
 }
 
-std::optional<std::string> prompt_template(const ExplicitEdit& edit) {
-  const auto place = edit.subject.empty() ? std::string::npos : edit.prompt.find(edit.subject);
-  if (place == std::string::npos) {
-    return std::nullopt;
+std::string_view prompt_fault(const ExplicitEdit& edit) {
+  if (edit.subject.empty() || edit.prompt.find(edit.subject) == std::string::npos) {
+    return kSubjectMissing;
   }
-  return std::string(edit.prompt).replace(place, edit.subject.size(), "{}");
+  return edit.prompt.find_first_of("{}") == std::string::npos ? std::string_view() : kBraces;
+}
+
+std::string prompt_template(const ExplicitEdit& edit) {
+  return std::string(edit.prompt)
+      .replace(edit.prompt.find(edit.subject), edit.subject.size(), "{}");
 }
 
 OrderedJson labelled(const std::string& label) {

@@ -60,8 +60,11 @@ class RecordNumbers {
   bool own_ = false;
 };
 
-/// The edit's prompt with `{}` in the place of its subject; nothing where the subject is not in it.
-std::optional<std::string> prompt_template(const ExplicitEdit& edit);
+/// Why no peer can fill the subject into the edit's prompt; empty when it can. They all mark its
+/// place by `{}` and call Python's str.format.
+std::string_view prompt_fault(const ExplicitEdit& edit);
+/// The edit's prompt with `{}` in the first place of its subject. It must have no fault.
+std::string prompt_template(const ExplicitEdit& edit);
 
 /// `{"str": label, "id": label}`: peers look names up by id, and the label is one.
 OrderedJson labelled(const std::string& label);
@@ -75,6 +78,8 @@ std::string question_of(const ExplicitEdit& edit);
 
 inline constexpr std::string_view kSubjectMissing =
     "its subject is not in its prompt, and the format marks the place";
+inline constexpr std::string_view kBraces =
+    "its prompt has a brace, and the format marks the subject's place with braces";
 inline constexpr std::string_view kTruthMissing =
     "it has no former answer (target_true), and the format compares with it";
 inline constexpr std::string_view kParaphraseMissing = "it has no paraphrase";

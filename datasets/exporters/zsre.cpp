@@ -13,6 +13,31 @@ std::string locality_text(std::string prompt) {
   return prompt.starts_with(kLocalityMark) ? prompt : std::string(kLocalityMark) + prompt;
 }
 
+// MEMIT marks each place of the subject and fills one.
+bool names_twice(const ExplicitEdit& edit) {
+  return edit.prompt.find(edit.subject) != edit.prompt.rfind(edit.subject);
+}
+
+// Why MEMIT, or EasyEdit, could not take the edit; empty when they can.
+std::string_view fault_of(const ExplicitEdit& edit, bool true_answers) {
+  if (edit.locality.empty() || edit.locality.front().answers.empty()) {
+    return kLocalityMissing;
+  }
+  if (edit.locality.front().prompt.find_first_of("{}") != std::string::npos) {
+    return "its locality prompt has a brace, and MEMIT looks for a place to fill in there";
+  }
+  if (edit.paraphrases.empty()) {
+    return kParaphraseMissing;
+  }
+  if (true_answers && edit.target_true.empty()) {
+    return kTruthMissing;
+  }
+  const std::string_view fault = prompt_fault(edit);
+  return fault.empty() && names_twice(edit)
+             ? "its prompt has its subject twice, and MEMIT fills in one place"
+             : fault;
+}
+
 } // namespace
 
 void export_zsre(
@@ -23,15 +48,9 @@ void export_zsre(
   const bool true_answers = options.zsre_target == "alt";
   JsonListWriter writer(path);
   for (const ExplicitEdit& edit : data.edits) {
-    const bool probed = !edit.locality.empty() && !edit.locality.front().answers.empty();
-    const bool answered = !true_answers || !edit.target_true.empty();
-    if (edit.paraphrases.empty() || !probed || !answered || !prompt_template(edit)) {
-      report.leave_out(
-          edit.id,
-          !probed                    ? kLocalityMissing
-          : edit.paraphrases.empty() ? kParaphraseMissing
-          : !answered                ? kTruthMissing
-                                     : kSubjectMissing);
+    const std::string_view fault = fault_of(edit, true_answers);
+    if (!fault.empty()) {
+      report.leave_out(edit.id, fault);
       continue;
     }
     std::vector<std::string> answers = {true_answers ? edit.target_true : edit.target_new};

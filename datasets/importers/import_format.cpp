@@ -1,7 +1,7 @@
 #include "datasets/importers/import_format.h"
 
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
-#include "core/base/json.h"
 #include "datasets/importers/import_readers.h"
 
 #include <algorithm>
@@ -71,15 +71,13 @@ const ImportFormat& import_format(std::string_view name) {
       std::find_if(kFormats.begin(), kFormats.end(), [&](const ImportFormat& format) {
         return format.name == name;
       });
-  const std::string near = nearest_name(name, import_format_names());
   ERRATA_CHECK(
       found != kFormats.end(),
       ErrorCode::kInvalidArgument,
       "no import format '",
       name,
       "'",
-      near.empty() ? "; 'errata store import --help' lists them"
-                   : "; did you mean '" + near + "'?");
+      did_you_mean(name, import_format_names(), "; 'errata store import --help' lists them"));
   return *found;
 }
 

@@ -1,3 +1,4 @@
+#include "core/base/did_you_mean.h"
 #include "datasets/importers/csv_rows.h"
 #include "datasets/importers/import_readers.h"
 #include "datasets/importers/record_reader.h"
@@ -169,7 +170,6 @@ class TableReader {
       names_.push_back(mapping_.header ? rows.cells()[i] : std::to_string(i + 1));
     }
     for (const std::string& column : mapping_.columns()) {
-      const std::string near = nearest_name(column, names_);
       ERRATA_CHECK(
           std::find(names_.begin(), names_.end(), column) != names_.end(),
           ErrorCode::kNotFound,
@@ -177,7 +177,7 @@ class TableReader {
           ": no column '",
           column,
           "'",
-          near.empty() ? "" : "; did you mean '" + near + "'?");
+          did_you_mean(column, names_));
     }
   }
 

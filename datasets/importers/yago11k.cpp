@@ -1,5 +1,6 @@
 #include "core/base/error.h"
 #include "core/base/files.h"
+#include "datasets/field_reader.h"
 #include "datasets/importers/import_readers.h"
 #include "datasets/importers/intervals.h"
 #include "datasets/importers/record_reader.h"
@@ -98,15 +99,26 @@ std::optional<Date> quadruple_date(std::string text, const std::string& where) {
   return date;
 }
 
-const std::string& name_of(
-    const std::string& text, const Names& names, const char* what, const std::string& where) {
-  if (!is_number(text)) {
-    return text;
-  }
+std::string name_of(
+    const std::string& text,
+    const Names& names,
+    const char* what,
+    bool with_spaces,
+    const std::string& where) {
   const auto found = names.find(text);
   ERRATA_CHECK(
-      found != names.end(), ErrorCode::kCorrupt, where, ": ", what, " ", text, " has no name");
-  return found->second;
+      !is_number(text) || found != names.end(),
+      ErrorCode::kCorrupt,
+      where,
+      ": ",
+      what,
+      " ",
+      text,
+      " has no name");
+  std::string name = is_number(text) ? found->second : plain_name(text, with_spaces);
+  ERRATA_CHECK(
+      !is_blank(name), ErrorCode::kCorrupt, where, ": the name of the ", what, " is empty");
+  return name;
 }
 
 } // namespace
@@ -137,9 +149,9 @@ void import_yago11k(const ImportOptions& options, ImportSink& sink) {
           parts.size(),
           " columns; expected head, relation, tail, start and end with tabs between them");
       Fact fact;
-      fact.subject = plain_name(name_of(parts[0], entities, "entity", place.where), true);
-      fact.relation = plain_name(name_of(parts[1], relations, "relation", place.where), false);
-      fact.object = plain_name(name_of(parts[2], entities, "entity", place.where), true);
+      fact.subject = name_of(parts[0], entities, "head", true, place.where);
+      fact.relation = name_of(parts[1], relations, "relation", false, place.where);
+      fact.object = name_of(parts[2], entities, "tail", true, place.where);
       fact.valid_from = quadruple_date(parts[3], place.where);
       fact.valid_to =
           end_of_interval(fact.valid_from, quadruple_date(parts[4], place.where), place.where);

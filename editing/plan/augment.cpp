@@ -1,5 +1,5 @@
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
-#include "core/base/json.h"
 #include "editing/plan/edit_documents.h"
 
 #include <array>
@@ -40,14 +40,13 @@ void switch_on(AugmentOptions& options, std::string_view word) {
     known.emplace_back(entry.name);
     list += concat(", ", entry.name);
   }
-  const std::string nearest = nearest_name(word, known);
   ERRATA_FAIL(
       ErrorCode::kInvalidArgument,
       "--augment: '",
       word,
       "' is not a kind of document; expected ",
       list,
-      nearest.empty() ? "" : concat("; did you mean '", nearest, "'?"));
+      did_you_mean(word, known));
 }
 
 } // namespace

@@ -1,8 +1,8 @@
 #include "editing/plan/peer_data.h"
 
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
 #include "core/base/hash.h"
-#include "core/base/json.h"
 #include "editing/plan/edit_plan.h"
 #include "editing/plan/plan_cases.h"
 #include "editing/plan/wordings.h"
@@ -198,14 +198,13 @@ void require_set(const EditStore& store, std::string_view set) {
   for (const SetInfo& info : store.sets()) {
     names.push_back(info.name);
   }
-  const std::string near = nearest_name(set, names);
   ERRATA_CHECK(
       std::find(names.begin(), names.end(), set) != names.end(),
       ErrorCode::kInvalidArgument,
       "the store has no set '",
       set,
       "'",
-      near.empty() ? "" : "; did you mean '" + near + "'?");
+      did_you_mean(set, names));
 }
 
 PeerData peer_data_of_set(const EditStore& store, std::string_view set) {

@@ -1,5 +1,5 @@
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
-#include "core/base/json.h"
 #include "editing/store/store_state.h"
 #include "editing/store/text_check.h"
 
@@ -99,16 +99,17 @@ RelationRow EditStore::State::require_relation(std::string_view name) {
   while (all.step()) {
     known.push_back(all.text(0));
   }
-  const std::string near = nearest_name(name, known);
   ERRATA_FAIL(
       ErrorCode::kInvalidArgument,
       database.path().string(),
       ": unknown relation '",
       name.substr(0, 80),
       "'",
-      !near.empty()   ? "; did you mean '" + near + "'?"
-      : known.empty() ? "; the store has no relations yet, import some first"
-                      : "; 'errata store show' lists the relations");
+      did_you_mean(
+          name,
+          known,
+          known.empty() ? "; the store has no relations yet, import some first"
+                        : "; 'errata store show' lists the relations"));
 }
 
 std::optional<std::int64_t> EditStore::State::entity_id(std::string_view name) {

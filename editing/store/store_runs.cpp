@@ -1,3 +1,4 @@
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "editing/store/store_state.h"
@@ -193,16 +194,17 @@ RunRecord EditStore::run(std::string_view id) const {
   while (name.step()) {
     known.push_back(name.text(0));
   }
-  const std::string near = nearest_name(id, known);
   ERRATA_FAIL(
       ErrorCode::kInvalidArgument,
       path().string(),
       ": there is no run '",
       brief({id}),
       "'",
-      !near.empty()   ? "; did you mean '" + near + "'?"
-      : known.empty() ? "; the store has recorded no run yet"
-                      : "; 'errata store runs' lists them");
+      did_you_mean(
+          id,
+          known,
+          known.empty() ? "; the store has recorded no run yet"
+                        : "; 'errata store runs' lists them"));
 }
 
 RunRecord EditStore::last_run_with(std::string_view edit) const {

@@ -1,5 +1,5 @@
+#include "core/base/did_you_mean.h"
 #include "core/base/error.h"
-#include "core/base/json.h"
 #include "editing/store/fact_rows.h"
 
 #include <algorithm>
@@ -30,14 +30,13 @@ std::set<std::string> names_of_alias(Database& database, std::string_view alias)
   while (row.step()) {
     known.push_back(row.text(0));
   }
-  const std::string near = nearest_name(name, known);
   ERRATA_FAIL(
       ErrorCode::kInvalidArgument,
       database.path().string(),
       ": nothing is known of '",
       name.substr(0, 80),
       "'",
-      near.empty() ? "" : "; did you mean '" + near + "'?");
+      did_you_mean(name, known));
 }
 
 // Counted from the indices by record time alone.

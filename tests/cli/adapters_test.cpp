@@ -77,6 +77,41 @@ TEST_F(AdaptersCommandTest, ListsWhatLiesBelowAFolder) {
   expect_failure({"adapters", "list", path("nowhere")}, 3, {"nowhere"});
 }
 
+TEST_F(AdaptersCommandTest, ListsOtherProgramsAdapters) {
+  for (const auto& [to, out] : {std::pair("gguf", "others/x.gguf"), std::pair("mlx", "others/y")}) {
+    std::filesystem::create_directories(temporary_ / "others");
+    const Outcome made = run_command(
+        {"export",
+         "--model",
+         path("model"),
+         "--adapter",
+         adapter("a"),
+         "--to",
+         to,
+         "--out",
+         path(out)});
+    ASSERT_EQ(made.code, 0) << made.err;
+  }
+  const std::string hub = ERRATA_SOURCE_DIR "/tests/peft/adapter_hub/adapters/llama-pfeiffer";
+  const Json list =
+      run_command({"adapters", "list", path("others"), hub, "--json"}).json()["adapters"];
+  ASSERT_EQ(list.size(), 3);
+  const std::vector<std::pair<std::string, std::string>> expected = {
+      {"GGUF", path("others/x.gguf")}, {"MLX", path("others/y")}, {"adapter-hub", hub}};
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    EXPECT_EQ(list[i]["type"], expected[i].first);
+    EXPECT_EQ(list[i]["directory"], expected[i].second);
+    EXPECT_TRUE(list[i]["rank"].is_null());
+    EXPECT_TRUE(list[i]["numbers"].is_null());
+  }
+  EXPECT_EQ(list[0]["bytes"], std::filesystem::file_size(path("others/x.gguf")));
+  EXPECT_EQ(list[1]["bytes"], std::filesystem::file_size(path("others/y/adapters.safetensors")));
+  EXPECT_EQ(list[0]["provenance"]["as_of"], "2024-05-06");
+  EXPECT_EQ(list[1]["provenance"]["as_of"], "2024-05-06");
+  const std::string table = run_command({"adapters", "list", path("others/x.gguf")}).out;
+  EXPECT_NE(table.find("GGUF"), std::string::npos);
+}
+
 TEST_F(AdaptersCommandTest, CombinesToTheWeightedSum) {
   const std::vector<std::string> weights = {"--adapter-weight", "0.5", "-0.25"};
   auto arguments = with_both({"adapters", "combine", "--out", path("both"), "--json"});

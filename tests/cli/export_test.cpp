@@ -108,6 +108,12 @@ TEST_F(ExportCommandTest, RefusalsNameTheWayOut) {
       run_export({"--adapter", adapter(), "--to", "peft", "--out", out(), "--dtype", "float16"})
           .status,
       2);
+  for (const char* to : {"peft", "gguf", "mlx"}) {
+    const Outcome sharded =
+        run_export({"--adapter", adapter(), "--to", to, "--out", out(), "--shard-size", "1"});
+    EXPECT_EQ(sharded.status, 2) << to;
+    EXPECT_NE(sharded.err.find("--shard-size goes with --to merged"), std::string::npos);
+  }
   const std::string nowhere = (temporary_ / "nowhere").string();
   EXPECT_EQ(run_export({"--adapter", nowhere, "--to", "merged", "--out", out()}).status, 3);
   fs::remove(temporary_ / "adapter" / "adapter_model.safetensors");

@@ -124,6 +124,41 @@ TEST_F(Exporters, ProbesWithoutAKindStandBesideThoseOfKindOther) {
   EXPECT_THAT(again.edits.at(1).locality, ElementsAre(Probe{"E", {"e"}, "other"}));
 }
 
+TEST_F(Exporters, EasyEditGetsOneParaphraseOfSeveral) {
+  PeerData data;
+  data.edits = {edit_of("0"), edit_of("1")};
+  data.edits[0].paraphrases = {"Zemlya's capital is", "Which city is the capital of Zemlya?"};
+  data.edits[1].paraphrases.clear();
+  EXPECT_EQ(write("easyedit", data)["rephrase_prompts"], (Json{"Zemlya's capital is", nullptr}));
+}
+
+// Peers fill prompts in by str.format, which stops at braces and at a second place.
+TEST_F(Exporters, PromptsThatCannotBeFilledInAreLeftOut) {
+  for (const std::string format : {"counterfact", "zsre", "easyedit"}) {
+    SCOPED_TRACE(format);
+    PeerData data;
+    data.edits = {edit_of("0"), edit_of("1"), edit_of("2")};
+    data.edits[1].prompt = "The {capital} of Zemlya is";
+    data.edits[2].prompt = "In Zemlya, the capital of Zemlya is";
+    ExportReport report;
+    export_format(format).write(data, {}, directory_ / "out.json", report);
+    ASSERT_FALSE(report.first_left_out.empty());
+    EXPECT_THAT(report.first_left_out[0], testing::HasSubstr("has a brace"));
+    EXPECT_EQ(report.written, format == "zsre" ? 1 : 2);
+    if (format == "zsre") {
+      EXPECT_THAT(report.first_left_out.at(1), testing::HasSubstr("subject twice"));
+      data.edits[0].locality.front().prompt = "What is {x}?";
+      EXPECT_THROW(write(format, data), Error);
+    }
+  }
+  PeerData data;
+  data.edits = {edit_of("0")};
+  data.edits[0].prompt = "In Zemlya, the capital of Zemlya is";
+  EXPECT_EQ(
+      write("counterfact", data)[0]["requested_rewrite"]["prompt"],
+      "In {}, the capital of Zemlya is");
+}
+
 TEST_F(Exporters, EasyEditMarksAMissingTruth) {
   PeerData data;
   data.edits = {edit_of("0"), edit_of("1")};

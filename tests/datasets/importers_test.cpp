@@ -411,9 +411,21 @@ TEST(Importers, YagoQuadruples) {
   EXPECT_FALSE(read.facts[3].valid_from);
   ASSERT_THAT(read.skips, SizeIs(4));
   EXPECT_THAT(read.skips[0], HasSubstr("yago11k.txt:4: the year -405"));
-  EXPECT_THAT(read.skips[1], HasSubstr("entity 9 has no name"));
+  EXPECT_THAT(read.skips[1], HasSubstr("tail 9 has no name"));
   EXPECT_THAT(read.skips[2], HasSubstr("ends in 1999, before it begins in 2001"));
   EXPECT_THAT(read.skips[3], HasSubstr("yago11k.txt:7: 2 columns"));
+}
+
+TEST(Importers, YagoNamesMustSaySomething) {
+  const RecordingSink read = read_text(
+      "yago11k", "q.txt", "\tr\tb\t1990\t1991\na\t \tb\t1990\t1991\na\tr\t_\t1990\t1991\n");
+  EXPECT_THAT(read.facts, IsEmpty());
+  EXPECT_THAT(
+      read.skips,
+      ElementsAre(
+          HasSubstr("q.txt:1: the name of the head is empty"),
+          HasSubstr("q.txt:2: the name of the relation is empty"),
+          HasSubstr("q.txt:3: the name of the tail is empty")));
 }
 
 TEST(Importers, YagoNamesAreGivenEachByItself) {

@@ -246,6 +246,29 @@ TEST_F(EditorTest, EvaReadsRehearsalOnlyForAStart) {
   EXPECT_EQ(opened, 1);
 }
 
+// Trained through an LSTM, what is kept is the table, which does the same.
+TEST_F(EditorTest, PTuningLearnsThroughAnLstm) {
+  const double loss_before = loss();
+  EditorOptions options = fixture.options("p-tuning");
+  options.p_tuning_encoder = "lstm";
+  options.lr *= 3;
+  const std::string once = edit_digest(options);
+  EXPECT_EQ(edit_digest(options), once);
+  options.steps = 40;
+  EditResult result = make_editor("p-tuning")->edit(fixture.model, fixture.input(), options);
+  const double loss_after = loss();
+  EXPECT_LT(loss_after, loss_before - 0.1);
+  EXPECT_EQ(
+      result.report.training.trainable_parameters,
+      make_editor("p-tuning")->trainable_parameters(fixture.model, options));
+  const TemporaryDirectory directory;
+  save_adapter(*result.adapter, directory / "adapter");
+  result.adapter.reset();
+  ASSERT_DOUBLE_EQ(loss(), loss_before);
+  const auto loaded = peft::load_adapter(fixture.model, directory / "adapter");
+  EXPECT_NEAR(loss(), loss_after, 1e-5);
+}
+
 TEST_F(EditorTest, NullSpaceNeedsRehearsal) {
   EditorOptions options = fixture.options("lora");
   options.null_space = 0.1;
@@ -313,6 +336,8 @@ TEST(EditorOptionsTest, ValuesOutOfRangeAreNamedAsOnTheCommandLine) {
   refuse([](auto& o) { o.anchor = 1.5; }, "--anchor");
   refuse([](auto& o) { o.kl = -1; }, "--kl");
   refuse([](auto& o) { o.dropout = 1; }, "--dropout");
+  refuse([](auto& o) { o.p_tuning_encoder = "lstm"; }, "--method p-tuning");
+  refuse([](auto& o) { o.p_tuning_encoder = "gru"; }, "'gru' is unknown; use mlp or lstm");
 }
 
 } // namespace

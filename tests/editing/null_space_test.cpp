@@ -34,6 +34,7 @@ TEST_F(NullSpaceTest, MomentsAreThoseOfTheLayersInputs) {
   testing_support::RandomExamples again(29);
   const auto plan = plan_stream(again, options);
   torch::Tensor sum = torch::zeros({10, 10}, torch::kFloat64);
+  torch::Tensor mean = torch::zeros({10}, torch::kFloat64);
   std::int64_t rows = 0;
   const auto weights = model->named_parameters();
   const torch::NoGradGuard no_grad;
@@ -45,15 +46,17 @@ TEST_F(NullSpaceTest, MomentsAreThoseOfTheLayersInputs) {
       x = x / (x.square().mean(-1, true) + model->config().norm_eps).sqrt();
       x = (x * (1 + weights[layer + "input_layernorm.weight"])).to(torch::kFloat64);
       sum += x.t().mm(x);
+      mean += x.sum(0);
       rows += packed.rows();
     }
   }
   const torch::Tensor expected = sum / static_cast<double>(rows);
-  EXPECT_LT(largest_difference(moments.at(layer + "self_attn.q_proj"), expected), 1e-5);
+  const InputMoment& of_q = moments.at(layer + "self_attn.q_proj");
+  EXPECT_LT(largest_difference(of_q.second, expected), 1e-5);
+  EXPECT_LT(largest_difference(of_q.mean, mean / static_cast<double>(rows)), 1e-6);
   // One input, one tensor.
-  EXPECT_TRUE(
-      moments.at(layer + "self_attn.k_proj").is_same(moments.at(layer + "self_attn.q_proj")));
-  EXPECT_EQ(moments.at(layer + "mlp.down_proj").size(0), 14);
+  EXPECT_TRUE(moments.at(layer + "self_attn.k_proj").second.is_same(of_q.second));
+  EXPECT_EQ(moments.at(layer + "mlp.down_proj").second.size(0), 14);
 }
 
 TEST_F(NullSpaceTest, ProjectionShrinksEachDirectionByItsEigenvalue) {

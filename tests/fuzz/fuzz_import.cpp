@@ -28,8 +28,10 @@ class CountingSink : public ImportSink {
   void wordings(const Relation& relation) override { size_ += relation.name.size(); }
   void entity(const Entity& entity) override { size_ += entity.name.size(); }
   void fact(const Fact& fact, MissingEnd) override {
+    require(
+        !fact.subject.empty() && !fact.relation.empty() && !fact.object.empty(),
+        "a fact with an empty name");
     size_ += fact.subject.size() + fact.object.size();
-    require(!fact.subject.empty() || !fact.relation.empty(), "an empty fact");
   }
   void edit(const ExplicitEdit& edit) override {
     size_ += edit.prompt.size();

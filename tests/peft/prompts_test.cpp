@@ -39,6 +39,9 @@ std::vector<PromptCase> prompt_cases() {
   };
   add("prompt", "PROMPT_TUNING", false);
   add("p_tuning", "P_TUNING", false).prompt.encoder_hidden_size = 11;
+  AdapterConfig& lstm = add("p_tuning_lstm", "P_TUNING", false);
+  lstm.prompt.encoder_hidden_size = 5;
+  lstm.prompt.encoder = PromptEncoder::kLstm;
   add("prefix", "PREFIX_TUNING", false);
   add("projected_prefix", "PREFIX_TUNING", false).prompt.prefix_projection = true;
   AdapterConfig& adaption = add("llama_adapter", "ADAPTION_PROMPT", true);
@@ -214,6 +217,29 @@ TEST_F(PromptStartTest, PromptsAndPrefixesStartAsTokensInFront) {
     config.prompt.init_tokens = {5, 8};
     const auto adapter = attach_adapter(model, config, 7);
     EXPECT_LE(distance_of(by_text(model), expected), 1e-5) << type;
+  }
+}
+
+// The same seed, the same bytes, whatever else has drawn from LibTorch's own generator; and nothing
+// is drawn from that one.
+TEST_F(PromptStartTest, TheSeedAloneDecidesAnEncodersStart) {
+  Decoder model = tiny_decoder(3);
+  for (const PromptEncoder encoder : {PromptEncoder::kMlp, PromptEncoder::kLstm}) {
+    AdapterConfig config;
+    config.peft_type = "P_TUNING";
+    config.prompt.num_virtual_tokens = 3;
+    config.prompt.encoder = encoder;
+    const auto table = [&](std::uint64_t seed, std::uint64_t others) {
+      torch::manual_seed(others);
+      const auto adapter = attach_adapter(model, config, seed);
+      torch::Tensor made = adapter->file_tensors().front().second.clone();
+      const torch::Tensor next = torch::randn({3});
+      torch::manual_seed(others);
+      EXPECT_TRUE(torch::equal(torch::randn({3}), next));
+      return made;
+    };
+    EXPECT_TRUE(torch::equal(table(7, 1), table(7, 2)));
+    EXPECT_FALSE(torch::equal(table(7, 1), table(8, 1)));
   }
 }
 
