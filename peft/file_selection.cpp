@@ -1,5 +1,6 @@
 #include "peft/file_selection.h"
 
+#include "core/base/error.h"
 #include "peft/adapter_tensors.h"
 #include "peft/targets.h"
 #include "peft/trained_parameters.h"
@@ -41,6 +42,23 @@ std::string as_expression(const std::string& path) {
   return expression;
 }
 
+// PEFT knows tied modules by these names only: of GPT-2's it saves embedding and head but, by the
+// list that it saves with them, loads the embedding alone.
+void check_peft_ties(const AdapterConfig& config) {
+  const auto& targets = config.target_modules;
+  ERRATA_CHECK(
+      std::any_of(
+          targets.begin(),
+          targets.end(),
+          [](const std::string& target) {
+            return path_ends_in(target, "embed_tokens") || path_ends_in(target, kHeadName);
+          }),
+      ErrorCode::kUnsupported,
+      "ensure_weight_tying without 'embed_tokens' or 'lm_head' in target_modules: PEFT loads such "
+      "an "
+      "adapter without the head that it was trained with; add lm_head to the list");
+}
+
 } // namespace
 
 std::vector<std::string> select_as_in_file(
@@ -79,6 +97,7 @@ AdapterConfig name_tied_modules(
       named.target_regex = concat(
           "(?:", *named.target_regex, ")|", as_expression(paths[0]), "|", as_expression(paths[1]));
     } else {
+      check_peft_ties(config);
       named.target_modules.insert(named.target_modules.end(), paths.begin(), paths.end());
     }
   }
