@@ -17,7 +17,7 @@ using testing_support::TemporaryDirectory;
 using testing_support::tiny_decoder;
 
 // Counts the calls of a linear layer.
-class CallCounter final : public LinearAttachment {
+class CallCounter final : public ModuleAttachment {
  public:
   torch::Tensor apply(const torch::Tensor& /*x*/, const torch::Tensor& y) override {
     ++calls;
