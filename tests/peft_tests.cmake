@@ -17,7 +17,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/select_test.cpp
   peft/trained_parameters_test.cpp)
 
-errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 900 LIBRARIES errata::peft SOURCES
+errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 1800 LIBRARIES errata::peft SOURCES
   peft/formats_interop_test.cpp
   peft/p_tuning_interop_test.cpp
   peft/peft_families_interop_test.cpp
