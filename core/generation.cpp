@@ -3,7 +3,6 @@
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
 #include "core/base/random.h"
-#include "core/kernel_tensors.h"
 #include "core/kv_cache.h"
 #include "core/sampling.h"
 
@@ -79,31 +78,6 @@ class RoutingScope {
  private:
   const Routing& routing_;
 };
-
-// Of [rows, n] the place of the largest number of each row, the first of equal ones.
-std::vector<std::int32_t> largest_of_rows(const torch::Tensor& x) {
-  const std::int64_t rows = x.size(0);
-  torch::Tensor places;
-  if (kernels_take(x)) {
-    const torch::Tensor values = x.contiguous();
-    places = torch::empty({rows}, torch::kInt64);
-    with_kernel_type(x.scalar_type(), [&](auto type) {
-      using T = decltype(type);
-      const std::int64_t n = x.size(1);
-      parallel_rows(rows, n, [&](std::int64_t begin, std::int64_t end) {
-        kernels::largest(
-            n,
-            end - begin,
-            kernel_data<T>(values) + begin * n,
-            places.data_ptr<std::int64_t>() + begin);
-      });
-    });
-  } else {
-    places = x.argmax(-1).to(torch::kCPU);
-  }
-  const auto* const first = places.data_ptr<std::int64_t>();
-  return {first, first + rows};
-}
 
 class Generator {
  public:

@@ -1,5 +1,7 @@
 #include "core/sampling.h"
 
+#include "core/kernel_tensors.h"
+
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -77,6 +79,30 @@ Random prompt_stream(std::uint64_t seed, std::size_t index) {
   x = (x ^ (x >> 30U)) * 0xbf58476d1ce4e5b9U;
   x = (x ^ (x >> 27U)) * 0x94d049bb133111ebU;
   return Random(x ^ (x >> 31U));
+}
+
+std::vector<std::int32_t> largest_of_rows(const torch::Tensor& logits) {
+  const std::int64_t rows = logits.size(0);
+  torch::Tensor places;
+  if (kernels_take(logits)) {
+    const torch::Tensor values = logits.contiguous();
+    places = torch::empty({rows}, torch::kInt64);
+    with_kernel_type(logits.scalar_type(), [&](auto type) {
+      using T = decltype(type);
+      const std::int64_t n = logits.size(1);
+      parallel_rows(rows, n, [&](std::int64_t begin, std::int64_t end) {
+        kernels::largest(
+            n,
+            end - begin,
+            kernel_data<T>(values) + begin * n,
+            places.data_ptr<std::int64_t>() + begin);
+      });
+    });
+  } else {
+    places = logits.argmax(-1).to(torch::kCPU);
+  }
+  const auto* const first = places.data_ptr<std::int64_t>();
+  return {first, first + rows};
 }
 
 } // namespace errata

@@ -2,6 +2,7 @@
 
 #include "core/base/random.h"
 #include "core/generation.h"
+#include "core/torch.h"
 
 #include <cstdint>
 #include <span>
@@ -13,6 +14,10 @@ namespace errata {
 /// order, as transformers does. Ties go to the lower id.
 std::int32_t sample_token(
     std::span<const float> logits, const GenerationOptions& options, Random& random);
+
+/// Of logits [rows, vocab], in any dtype, the place of the largest of each row, the first of equal
+/// ones.
+std::vector<std::int32_t> largest_of_rows(const torch::Tensor& logits);
 
 /// `repetition_penalty` on the logits of the tokens `seen`, each once.
 void penalise_repetition(std::span<float> logits, const Tokens& seen, double penalty);
