@@ -20,21 +20,22 @@ struct ChatFormat {
   std::string_view name;
   std::string_view models; ///< for --help
   /// Empty: a system text that is not stands at the head of the user's.
-  std::string_view system_begin;
-  std::string_view system_end;
-  std::string_view user_begin;
-  std::string_view user_end; ///< up to where the answer begins
-  std::string_view turn_end; ///< ends an answer; one token
+  std::string_view system_begin = {};
+  std::string_view system_end = {};
+  std::string_view user_begin = {};
+  std::string_view user_end = {}; ///< up to where the answer begins
+  std::string_view turn_end = {}; ///< ends an answer; one token
   /// Tokens that every tokenizer of these models has, turn_end aside; "" for fewer than two.
-  std::array<std::string_view, 2> marks;
-  std::string_view spelled_out; ///< must not be one token; empty: nothing
+  std::array<std::string_view, 2> marks = {};
+  std::string_view spelled_out = {}; ///< must not be one token; empty: nothing
   /// Whether the tokenizer itself writes the blank in front of a text, as SentencePiece does; where
   /// it says nothing, both do.
-  std::optional<bool> writes_blanks;
+  std::optional<bool> writes_blanks = {};
   // Whether white space at both ends of a text goes.
   bool trims_user = false;
   bool trims_system = false;
-  std::optional<std::string_view> default_system; ///< without --system; nothing: no system text
+  std::optional<std::string_view> default_system =
+      {}; ///< without --system; nothing: no system text
 };
 
 /// What a format is filled with.
