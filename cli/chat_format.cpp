@@ -11,14 +11,55 @@ namespace {
 
 constexpr std::string_view kDay = "{day}"; // in ChatFormat::system_begin
 
-constexpr std::string_view kImEnd = "<|im_end|>";
-constexpr std::string_view kQwenUser = "<|im_start|>user\n";
-constexpr std::string_view kQwenSystem = "<|im_start|>system\n";
-constexpr std::string_view kQwenTurn = "<|im_end|>\n";
+constexpr std::string_view kLlamaSystem = "<|start_header_id|>system<|end_header_id|>\n\n";
+constexpr std::string_view kLlamaDatedSystem =
+    "<|start_header_id|>system<|end_header_id|>\n\n"
+    "Cutting Knowledge Date: December 2023\nToday Date: {day}\n\n";
+
+using DefaultSystem = std::optional<std::string_view>;
+
+// `mark`: a token of this version, beside those of all.
+constexpr ChatFormat llama3(
+    std::string_view name,
+    std::string_view models,
+    std::string_view mark,
+    std::string_view system_begin,
+    DefaultSystem default_system) {
+  return {
+      .name = name,
+      .models = models,
+      .system_begin = system_begin,
+      .system_end = "<|eot_id|>",
+      .user_begin = "<|start_header_id|>user<|end_header_id|>\n\n",
+      .user_end = "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n",
+      .turn_end = "<|eot_id|>",
+      .marks = {"<|start_header_id|>", mark},
+      .trims_user = true,
+      .trims_system = true,
+      .default_system = default_system};
+}
+
 constexpr std::string_view kQwenAnswer = "<|im_end|>\n<|im_start|>assistant\n";
-constexpr std::string_view kLlamaUser = "<|start_header_id|>user<|end_header_id|>\n\n";
-constexpr std::string_view kLlamaAnswer =
-    "<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\n";
+constexpr std::string_view kQwenNoThought =
+    "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n";
+
+constexpr ChatFormat qwen(
+    std::string_view name,
+    std::string_view models,
+    std::string_view mark,
+    DefaultSystem default_system,
+    std::string_view user_end = kQwenAnswer) {
+  return {
+      .name = name,
+      .models = models,
+      .system_begin = "<|im_start|>system\n",
+      .system_end = "<|im_end|>\n",
+      .user_begin = "<|im_start|>user\n",
+      .user_end = user_end,
+      .turn_end = "<|im_end|>",
+      .marks = {"<|im_start|>", mark},
+      .default_system = default_system};
+}
 
 // Of each family the latest first: "auto" takes the first that fits. In Mistral's, [INST] became a
 // token with version 3, and the tokenizer byte-level with Tekken, which wants no blanks.
@@ -31,71 +72,17 @@ constexpr std::array<ChatFormat, 13> kFormats = {{
      .turn_end = "<end_of_turn>",
      .marks = {"<start_of_turn>"},
      .trims_user = true},
-    {.name = "llama3.1",
-     .models = "Llama 3.1, 3.2, 3.3",
-     .system_begin = "<|start_header_id|>system<|end_header_id|>\n\n"
-                     "Cutting Knowledge Date: December 2023\nToday Date: {day}\n\n",
-     .system_end = "<|eot_id|>",
-     .user_begin = kLlamaUser,
-     .user_end = kLlamaAnswer,
-     .turn_end = "<|eot_id|>",
-     .marks = {"<|start_header_id|>", "<|eom_id|>"},
-     .trims_user = true,
-     .trims_system = true,
-     .default_system = ""},
-    {.name = "llama3",
-     .models = "Llama 3",
-     .system_begin = "<|start_header_id|>system<|end_header_id|>\n\n",
-     .system_end = "<|eot_id|>",
-     .user_begin = kLlamaUser,
-     .user_end = kLlamaAnswer,
-     .turn_end = "<|eot_id|>",
-     .marks = {"<|start_header_id|>"},
-     .trims_user = true,
-     .trims_system = true},
-    {.name = "qwen3",
-     .models = "Qwen 3, which thinks first",
-     .system_begin = kQwenSystem,
-     .system_end = kQwenTurn,
-     .user_begin = kQwenUser,
-     .user_end = kQwenAnswer,
-     .turn_end = kImEnd,
-     .marks = {"<|im_start|>", "<think>"}},
-    {.name = "qwen3-no-think",
-     .models = "Qwen 3, told to answer at once",
-     .system_begin = kQwenSystem,
-     .system_end = kQwenTurn,
-     .user_begin = kQwenUser,
-     .user_end = "<|im_end|>\n<|im_start|>assistant\n<think>\n\n</think>\n\n",
-     .turn_end = kImEnd,
-     .marks = {"<|im_start|>", "<think>"}},
-    {.name = "qwen2.5",
-     .models = "Qwen 2.5",
-     .system_begin = kQwenSystem,
-     .system_end = kQwenTurn,
-     .user_begin = kQwenUser,
-     .user_end = kQwenAnswer,
-     .turn_end = kImEnd,
-     .marks = {"<|im_start|>", "<tool_call>"},
-     .default_system = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."},
-    {.name = "qwen2",
-     .models = "Qwen 2",
-     .system_begin = kQwenSystem,
-     .system_end = kQwenTurn,
-     .user_begin = kQwenUser,
-     .user_end = kQwenAnswer,
-     .turn_end = kImEnd,
-     .marks = {"<|im_start|>"},
-     .default_system = "You are a helpful assistant."},
-    {.name = "qwen1.5",
-     .models = "Qwen 1.5; auto takes it for Qwen 2",
-     .system_begin = kQwenSystem,
-     .system_end = kQwenTurn,
-     .user_begin = kQwenUser,
-     .user_end = kQwenAnswer,
-     .turn_end = kImEnd,
-     .marks = {"<|im_start|>"},
-     .default_system = "You are a helpful assistant"},
+    llama3("llama3.1", "Llama 3.1, 3.2, 3.3", "<|eom_id|>", kLlamaDatedSystem, ""),
+    llama3("llama3", "Llama 3", "", kLlamaSystem, {}),
+    qwen("qwen3", "Qwen 3, which thinks first", "<think>", {}),
+    qwen("qwen3-no-think", "Qwen 3, told to answer at once", "<think>", {}, kQwenNoThought),
+    qwen(
+        "qwen2.5",
+        "Qwen 2.5",
+        "<tool_call>",
+        "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."),
+    qwen("qwen2", "Qwen 2", "", "You are a helpful assistant."),
+    qwen("qwen1.5", "Qwen 1.5; auto takes it for Qwen 2", "", "You are a helpful assistant"),
     {.name = "mistral-v7-tekken",
      .models = "Mistral Small 24B",
      .system_begin = "[SYSTEM_PROMPT]",

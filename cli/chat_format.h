@@ -34,8 +34,8 @@ struct ChatFormat {
   // Whether white space at both ends of a text goes.
   bool trims_user = false;
   bool trims_system = false;
-  std::optional<std::string_view> default_system =
-      {}; ///< without --system; nothing: no system text
+  /// Without --system; nothing: no system text.
+  std::optional<std::string_view> default_system = {};
 };
 
 /// What a format is filled with.

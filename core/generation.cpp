@@ -165,8 +165,8 @@ void Generator::choose_prompts() {
     }
   }
   distinct_ = static_cast<std::int64_t>(waiting_.size());
-  // The longest run first: rows of one length go through the prefill together, and the batch that
-  // is left at the end is the cheapest.
+  // The longest run first, so that the batch that is left at the end is the cheapest. What cannot
+  // take unequal steps prefills rows of one length together.
   std::stable_sort(waiting_.begin(), waiting_.end(), [&](std::size_t a, std::size_t b) {
     return prompts_[a].size() < prompts_[b].size();
   });

@@ -12,6 +12,24 @@
 
 namespace errata::peft {
 
+namespace {
+
+// Undefined where none of them changes anything.
+torch::Tensor sum_of(
+    const std::vector<const Attachment*>& attachments,
+    torch::Tensor (Attachment::*change)() const) {
+  torch::Tensor sum;
+  for (const Attachment* attachment : attachments) {
+    const torch::Tensor one = (attachment->*change)();
+    if (one.defined()) {
+      sum = sum.defined() ? sum.add_(one) : one;
+    }
+  }
+  return sum;
+}
+
+} // namespace
+
 AttachedAdapter::AttachedAdapter(AdapterConfig config, std::vector<Part> parts, NamedTensors shared)
     : config_(std::move(config)), parts_(std::move(parts)), shared_(std::move(shared)) {
   check_alone();
@@ -157,21 +175,11 @@ bool AttachedAdapter::changes_weight(const std::string& module) const {
 }
 
 torch::Tensor AttachedAdapter::delta(const std::string& module) const {
-  torch::Tensor sum;
-  for (const Attachment* attachment : attachments_of(module)) {
-    const torch::Tensor delta = attachment->delta();
-    sum = sum.defined() && delta.defined() ? sum.add_(delta) : sum.defined() ? sum : delta;
-  }
-  return sum;
+  return sum_of(attachments_of(module), &Attachment::delta);
 }
 
 torch::Tensor AttachedAdapter::bias_delta(const std::string& module) const {
-  torch::Tensor sum;
-  for (const Attachment* attachment : attachments_of(module)) {
-    const torch::Tensor delta = attachment->bias_delta();
-    sum = sum.defined() && delta.defined() ? sum.add_(delta) : sum.defined() ? sum : delta;
-  }
-  return sum;
+  return sum_of(attachments_of(module), &Attachment::bias_delta);
 }
 
 std::int64_t AttachedAdapter::first_layer() const {

@@ -32,9 +32,10 @@ bool is_bias(const std::string& parameter) {
   return parameter.ends_with(".bias");
 }
 
+using Places = std::map<std::string, std::size_t>; ///< of modules, by their path
+
 // Parameters that the config trains must be those of modules that adapters can be attached to.
-void check_reach(
-    const Decoder& model, const AdapterConfig& config, const std::set<std::string>& reached) {
+void check_reach(const Decoder& model, const AdapterConfig& config, const Places& reached) {
   for (const auto& item : model->named_parameters()) {
     const std::string module = module_of(item.key());
     const bool saved = saves_module(config.modules_to_save, module);
@@ -138,7 +139,7 @@ std::unique_ptr<Adapter> with_trained_parameters(
     std::vector<Part> parts,
     Start start,
     NamedTensors shared) {
-  std::map<std::string, std::size_t> order;
+  Places order;
   std::set<std::string> targets;
   for (const Part& part : parts) {
     targets.insert(part.module);
@@ -160,11 +161,7 @@ std::unique_ptr<Adapter> with_trained_parameters(
       add(std::make_shared<BiasAttachment>(target, name, start));
     }
   }
-  std::set<std::string> reached;
-  for (const auto& [path, place] : order) {
-    reached.insert(path);
-  }
-  check_reach(model, config, reached);
+  check_reach(model, config, order);
   // A bias after its module's own part, which counts on the base's.
   parts.insert(
       parts.end(), std::make_move_iterator(whole.begin()), std::make_move_iterator(whole.end()));

@@ -1,5 +1,6 @@
 errata_add_tests(datasets LIBRARIES errata::datasets SOURCES
   datasets/exporters_test.cpp
+  datasets/fact_importers_test.cpp
   datasets/factbook_intervals_test.cpp
   datasets/hostile_input_test.cpp
   datasets/importers_test.cpp

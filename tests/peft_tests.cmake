@@ -15,7 +15,8 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/routing_test.cpp
   peft/save_load_test.cpp
   peft/select_test.cpp
-  peft/trained_parameters_test.cpp)
+  peft/trained_parameters_test.cpp
+  peft/trained_parameters_use_test.cpp)
 
 errata_add_tests(peft_interop TORCH LABEL interop TIMEOUT 1800 LIBRARIES errata::peft SOURCES
   peft/formats_interop_test.cpp

@@ -92,6 +92,8 @@ TEST_F(TokenizerInteropTest, SentencepieceAgrees) {
   texts.push_back(long_line(texts));
   for (const std::string name : {"mistral_v1_bpe32000.model", "sentencepiece_unigram1000.model"}) {
     SCOPED_TRACE(name);
+    constexpr int kReorderedLines = 2;
+    int reordered = 0;
     const bool unigram = name.find("unigram") != std::string::npos;
     const auto model = directory_ / "tokenizer.model";
     write_file(model, read_file(data_ / "tokenizers" / name));
@@ -102,14 +104,16 @@ TEST_F(TokenizerInteropTest, SentencepieceAgrees) {
       auto ids = tokenizer->encode(texts[i]);
       EXPECT_EQ(tokenizer->decode(ids), expected[i]["text"].get<std::string>()) << texts[i];
       auto theirs = expected[i]["ids"].get<std::vector<std::int32_t>>();
-      if (unigram) {
-        // Versions of the library differ in the order of pieces, whose score is the same, and in
-        // how the scores of a megabyte add up.
-        if (i + 1 == texts.size()) {
-          continue;
+      // Versions of the library differ in the order of unigram pieces, whose score is the same, and
+      // in how the scores of a megabyte add up.
+      const bool is_long = i + 1 == texts.size();
+      if (unigram && (is_long || (ids != theirs && ++reordered <= kReorderedLines))) {
+        if (!is_long) {
+          std::sort(ids.begin(), ids.end());
+          std::sort(theirs.begin(), theirs.end());
+          EXPECT_EQ(ids, theirs) << texts[i];
         }
-        std::sort(ids.begin(), ids.end());
-        std::sort(theirs.begin(), theirs.end());
+        continue;
       }
       EXPECT_EQ(ids, theirs) << texts[i];
     }

@@ -60,11 +60,7 @@ inline Decoder tiny_llama(std::int64_t num_layers = 12) {
   return random_decoder(config, torch::kFloat32);
 }
 
-/// `tiny_decoder` with biases of attention and MLP that are not zero.
-inline Decoder biased_decoder(torch::Dtype dtype = torch::kFloat32) {
-  DecoderConfig config = tiny_decoder(3)->config();
-  config.attention_bias = config.mlp_bias = true;
-  Decoder decoder = random_decoder(config, dtype);
+inline Decoder with_random_biases(Decoder decoder) {
   const torch::NoGradGuard no_grad;
   for (auto& item : decoder->named_parameters()) {
     if (item.key().ends_with("bias")) {
@@ -72,6 +68,13 @@ inline Decoder biased_decoder(torch::Dtype dtype = torch::kFloat32) {
     }
   }
   return decoder;
+}
+
+/// `tiny_decoder` with biases of attention and MLP that are not zero.
+inline Decoder biased_decoder(torch::Dtype dtype = torch::kFloat32) {
+  DecoderConfig config = tiny_decoder(3)->config();
+  config.attention_bias = config.mlp_bias = true;
+  return with_random_biases(random_decoder(config, dtype));
 }
 
 inline PackedBatch tiny_batch() {
