@@ -75,6 +75,9 @@ void print_plan(
   }
   out << plan_text(setup) << "Method     " << setup.editor.method << ", " << trainable
       << " trainable parameters in " << modules.size() << " modules\n";
+  if (setup.editor.init == "eva" && setup.editor.eva_rho > 1) {
+    out << "             with --rank everywhere; EVA moves ranks to where inputs vary most\n";
+  }
   for (const std::string& module : modules) {
     out << "             " << module << '\n';
   }

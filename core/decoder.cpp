@@ -195,13 +195,13 @@ torch::Tensor DecoderImpl::run_packed(
       parts_->looks_at_lengths() ? lengths_of(batch, states.device()) : torch::Tensor(),
       longest(batch.groups),
       states.scalar_type());
+  const PackedAttention attention(batch.groups, states.device());
   torch::Tensor x = states;
   for (std::int64_t i = first; i < last; ++i) {
     const AttentionShape shape = attention_shape(config_, i);
-    const Attend attend =
-        [&](const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v) {
-          return packed_attention(q, k, v, batch.groups, shape);
-        };
+    const Attend attend = [&](const torch::Tensor& q,
+                              const torch::Tensor& k,
+                              const torch::Tensor& v) { return attention(q, k, v, shape); };
     LayerPass pass{
         parts_->of_layer(angles, i), attend, {}, dropout, prefix_rows, /*continues=*/false};
     if (config_.layers[static_cast<std::size_t>(i)].recurrent) {

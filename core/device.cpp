@@ -31,6 +31,15 @@ bool cpuinfo_has(std::initializer_list<std::string_view> features) {
   return false;
 }
 
+// The thread that computes gradients has no CUDA context before its first kernel; were that one of
+// cuBLAS, LibTorch would warn.
+void wake(const torch::Device& device) {
+  const torch::AutoGradMode with_gradients(true);
+  const torch::Tensor one =
+      torch::ones({1}, torch::TensorOptions().device(device).requires_grad(true));
+  one.mul(2).backward();
+}
+
 torch::Device cuda_device(std::string_view text, c10::DeviceIndex index) {
   ERRATA_CHECK(
       torch::cuda::is_available(),
@@ -47,7 +56,9 @@ torch::Device cuda_device(std::string_view text, c10::DeviceIndex index) {
       ": there are ",
       count,
       " CUDA devices, numbered from 0");
-  return {torch::kCUDA, index};
+  const torch::Device device(torch::kCUDA, index);
+  wake(device);
+  return device;
 }
 
 } // namespace
@@ -117,6 +128,9 @@ void configure_runtime(int threads) {
   if (threads > 0) {
     at::set_num_threads(threads);
   }
+  // cuDNN's attention builds a plan for each shape, about 0.1 s, and packed batches rarely repeat
+  // one.
+  at::globalContext().setSDPUseCuDNN(false);
 #ifdef __GLIBC__
   // glibc caps its mmap threshold at 32 MiB, less than one matrix of logits; so no mapping at all,
   // and nothing given back from the top of the heap.

@@ -20,9 +20,9 @@ bool cpu_has_bfloat16();
 
 std::string dtype_name(torch::Dtype dtype);
 
-/// Threads of LibTorch (0: leave), and an allocator that keeps freed memory: returning the tens of
-/// megabytes of each activation to the system costs more than half of a small matmul's time in page
-/// faults. Call once, before the first tensor.
+/// Threads of LibTorch (0: leave), kernels that suit packed batches, and an allocator that keeps
+/// freed memory: returning the tens of megabytes of each activation to the system costs more than
+/// half of a small matmul's time in page faults. Call once, before the first tensor.
 void configure_runtime(int threads);
 
 } // namespace errata

@@ -103,7 +103,7 @@ torch::Tensor KvCache::attend(
       packed.push_back(part.rows);
     }
     write(layer, k, v);
-    return packed_attention(q, k, v, packed, shape);
+    return PackedAttention(packed, options_.device())(q, k, v, shape);
   }
   if (kernels_take(q, k, v) && sees_all_slots(layer)) {
     write(layer, k, v);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <utility>
 
 namespace errata {
 namespace {
@@ -311,6 +312,31 @@ torch::Tensor packed_attention(
     out = attend(query, key, value, plan_blocks(groups, shape), shape, false).out;
   }
   return out.view({rows, shape.heads * shape.head_dim});
+}
+
+PackedAttention::PackedAttention(std::vector<LengthGroup> groups, torch::Device device)
+    : groups_(std::move(groups)) {
+  if (!device.is_cpu() && is_worth_padding(groups_)) {
+    padded_ = padded_places(groups_, device);
+  }
+}
+
+torch::Tensor PackedAttention::operator()(
+    const torch::Tensor& q,
+    const torch::Tensor& k,
+    const torch::Tensor& v,
+    const AttentionShape& shape) const {
+  const std::int64_t rows = q.size(0);
+  if (!padded_ || padded_->kept.size(0) != rows || shape.softcap > 0) {
+    return packed_attention(q, k, v, groups_, shape);
+  }
+  return padded_attention(
+             q.view({rows, shape.heads, shape.head_dim}),
+             k.view({rows, shape.kv_heads, shape.head_dim}),
+             v.view({rows, shape.kv_heads, shape.head_dim}),
+             *padded_,
+             shape)
+      .view({rows, shape.heads * shape.head_dim});
 }
 
 } // namespace errata

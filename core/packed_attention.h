@@ -1,21 +1,14 @@
 #pragma once
 
+#include "core/attention_shape.h"
 #include "core/packed_batch.h"
+#include "core/padded_attention.h"
 #include "core/torch.h"
 
-#include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace errata {
-
-struct AttentionShape {
-  std::int64_t heads = 0;    ///< query heads; a multiple of kv_heads
-  std::int64_t kv_heads = 0; ///< KV head g serves query heads [g * heads / kv_heads, ...)
-  std::int64_t head_dim = 0;
-  double scale = 1.0;      ///< factor of the scores
-  std::int64_t window = 0; ///< keys a query sees, itself included; 0 for all
-  double softcap = 0;      ///< scores s become softcap tanh(s / softcap) before the mask; 0: not
-};
 
 /// Scores, already scaled, within the cap of `shape`, in place.
 void cap_scores_(torch::Tensor& scores, const AttentionShape& shape);
@@ -36,5 +29,23 @@ torch::Tensor packed_attention(
     const torch::Tensor& v,
     const std::vector<LengthGroup>& groups,
     const AttentionShape& shape);
+
+/// The same for all layers of a pass. On other devices than the CPU, where every launch costs the
+/// same however small it is, sequences are padded to one length for a fused kernel; the places are
+/// worked out once.
+class PackedAttention {
+ public:
+  PackedAttention(std::vector<LengthGroup> groups, torch::Device device);
+
+  torch::Tensor operator()(
+      const torch::Tensor& q,
+      const torch::Tensor& k,
+      const torch::Tensor& v,
+      const AttentionShape& shape) const;
+
+ private:
+  std::vector<LengthGroup> groups_;
+  std::optional<PaddedPlaces> padded_;
+};
 
 } // namespace errata

@@ -28,7 +28,25 @@ BidirectionalLstm::BidirectionalLstm(
   }
 }
 
+namespace {
+
+// cuDNN wants all weights in one piece of memory and a training mode; LibTorch's own kernels do
+// not.
+class WithoutCudnn {
+ public:
+  WithoutCudnn() { at::globalContext().setUserEnabledCuDNN(false); }
+  ~WithoutCudnn() { at::globalContext().setUserEnabledCuDNN(enabled_); }
+  WithoutCudnn(const WithoutCudnn&) = delete;
+  WithoutCudnn& operator=(const WithoutCudnn&) = delete;
+
+ private:
+  bool enabled_ = at::globalContext().userEnabledCuDNN();
+};
+
+} // namespace
+
 torch::Tensor BidirectionalLstm::forward(const torch::Tensor& rows) const {
+  const WithoutCudnn kernels_of_libtorch;
   const torch::Tensor zeros = torch::zeros({2 * layers_, 1, hidden_}, rows.options());
   return std::get<0>(torch::lstm(
                          rows.unsqueeze(1),

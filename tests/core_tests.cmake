@@ -1,4 +1,5 @@
 errata_add_tests(core TORCH LIBRARIES errata::core SOURCES
+  core/cuda_test.cpp
   core/decoder_test.cpp
   core/gated_activation_test.cpp
   core/generation_test.cpp

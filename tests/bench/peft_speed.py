@@ -2,13 +2,13 @@
 
 usage: .deps/venv/bin/python tests/bench/peft_speed.py [--errata build/release/cli/errata]
            [--models lab,24m,134m] [--dtypes float32,bfloat16] [--methods lora] [--edits 100] [--epochs 20]
-           [--threads 2]
+           [--threads 2] [--device cpu]
 
 Both get the same checkpoint, edits, LoRA (rank 8 on every linear layer, or on those of the last layer), batches
 of 32 edits, epochs, AdamW and dtype of the base; adapters are float32. The PEFT loop pads each batch to its longest
 edit and has labels on the targets only. Each side is a process of its own; its seconds are those of training alone,
-CPU seconds and peak memory those of the whole process. `24m` and `134m` are random Llama checkpoints with a
-vocabulary of 32,000 and a head of their own. Other --methods (dora, adalora, vera, ia3, prompt, p-tuning, prefix,
+CPU seconds and peak memory those of the whole process. `24m`, `134m` and `1b` are random Llama checkpoints with
+a vocabulary of 32,000 and a head of their own. Other --methods (dora, adalora, vera, ia3, prompt, p-tuning, prefix,
 llama-adapter) adapt all layers with errata's defaults for shape: rank 8 (VeRA 256), prompts of 20. Prints one table row a setting; ratios above 1 are in errata's favour.
 """
 import argparse
@@ -28,6 +28,8 @@ SHAPES = {
                 num_key_value_heads=4),
     "134m": dict(hidden_size=768, intermediate_size=2048, num_hidden_layers=12, num_attention_heads=12,
                  num_key_value_heads=12),
+    "1b": dict(hidden_size=2048, intermediate_size=5632, num_hidden_layers=22, num_attention_heads=32,
+               num_key_value_heads=4),
 }
 LINEARS = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
 
@@ -84,7 +86,7 @@ def peft_config(method, layers, late, steps):
     return others[method]()
 
 
-def peft_loop(model_directory, edits, dtype, late, epochs, threads, method):
+def peft_loop(model_directory, edits, dtype, late, epochs, threads, method, device):
     import torch
     from peft import get_peft_model
     from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -95,7 +97,7 @@ def peft_loop(model_directory, edits, dtype, late, epochs, threads, method):
     model = AutoModelForCausalLM.from_pretrained(model_directory, dtype=getattr(torch, dtype))
     count = len(pathlib.Path(edits).read_text().splitlines())
     steps = epochs * -(-count // BATCH)
-    model = get_peft_model(model, peft_config(method, model.config.num_hidden_layers, late, steps))
+    model = get_peft_model(model, peft_config(method, model.config.num_hidden_layers, late, steps)).to(device)
     model.train()
     optimizer = torch.optim.AdamW([p for p in model.parameters() if p.requires_grad], lr=LR, weight_decay=0.0)
 
@@ -111,9 +113,9 @@ def peft_loop(model_directory, edits, dtype, late, epochs, threads, method):
         for at in range(0, len(order), BATCH):
             batch = [examples[i] for i in order[at:at + BATCH]]
             longest = max(len(ids) for ids, _ in batch)
-            ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in batch])
-            labels = torch.tensor([labels + [-100] * (longest - len(labels)) for _, labels in batch])
-            mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in batch])
+            ids = torch.tensor([ids + [0] * (longest - len(ids)) for ids, _ in batch], device=device)
+            labels = torch.tensor([labels + [-100] * (longest - len(labels)) for _, labels in batch], device=device)
+            mask = torch.tensor([[1] * len(ids) + [0] * (longest - len(ids)) for ids, _ in batch], device=device)
             loss = model(input_ids=ids, attention_mask=mask, labels=labels).loss
             loss.backward()
             optimizer.step()
@@ -142,11 +144,11 @@ def measure(options, work, name, model, dtype, late, method):
     ours = ["--model", model, "--edits", edits, "--out", out, "--no-eval", "--json", "--progress", "none",
             "--method", method, "--rank", 256 if method == "vera" else RANK, "--epochs", options.epochs, "--batch-size", BATCH, "--optimizer", "adamw", "--lr", LR,
             "--early-stop", 0, "--grad-clip", 0, "--warmup", 0, "--schedule", "constant", "--dtype", dtype,
-            "--threads", options.threads, "--checkpoint-every", 0] + (["--layers", "-1"] if late else [])
+            "--threads", options.threads, "--device", options.device, "--checkpoint-every", 0] + (["--layers", "-1"] if late else [])
     shutil.rmtree(out, ignore_errors=True)
     errata, errata_cpu = run([options.errata, "edit-batch", *map(str, ours)])
     peft, peft_cpu = run([sys.executable, __file__, "--loop", json.dumps(
-        [str(model), str(edits), dtype, late, options.epochs, options.threads, method])])
+        [str(model), str(edits), dtype, late, options.epochs, options.threads, method, options.device])])
     done = options.edits * options.epochs
     print(f"| {name} | {dtype} | {method} | {'last layer' if late else 'all layers'} | {done / errata['seconds']:.1f} "
           f"| {done / peft['seconds']:.1f} | **{peft['seconds'] / errata['seconds']:.1f}** "
@@ -163,6 +165,7 @@ def main():
     parser.add_argument("--edits", type=int, default=100)
     parser.add_argument("--epochs", type=int, default=20)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu")
     parser.add_argument("--loop", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.loop:

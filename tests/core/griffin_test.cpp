@@ -9,6 +9,7 @@
 #include "tests/support/expect_error.h"
 #include "tests/support/grad_check.h"
 #include "tests/support/tiny_decoder.h"
+#include "tests/support/tiny_griffin.h"
 
 #include <gtest/gtest.h>
 
@@ -18,6 +19,7 @@ namespace {
 using testing_support::expect_error;
 using testing_support::expect_gradients;
 using testing_support::random_decoder;
+using testing_support::tiny_griffin;
 
 // RecurrentGemma 2B's file.
 constexpr const char* kGriffin = R"({
@@ -27,10 +29,6 @@ constexpr const char* kGriffin = R"({
   "logits_soft_cap": 30.0, "lru_width": 2560, "num_attention_heads": 10, "num_hidden_layers": 26,
   "num_key_value_heads": 1, "partial_rotary_factor": 0.5, "rms_norm_eps": 1e-06,
   "rope_theta": 10000.0, "vocab_size": 256000})";
-
-constexpr const char* kSmall = R"({"attention_window_size": 3, "head_dim": 4, "hidden_size": 8,
-  "intermediate_size": 20, "lru_width": 12, "num_attention_heads": 2, "num_hidden_layers": 3,
-  "vocab_size": 19})";
 
 DecoderConfig griffin(const char* patch = "{}") {
   Json config = Json::parse(kGriffin);
@@ -64,7 +62,7 @@ TEST(GriffinTest, NamesWhatIsNotSupportedOrDoesNotAddUp) {
 }
 
 TEST(GriffinTest, GradientsMatchDifferences) {
-  Decoder model = random_decoder(griffin(kSmall));
+  Decoder model = random_decoder(tiny_griffin());
   const std::vector<std::vector<std::int32_t>> sequences = {{3, 5, 7, 2}, {1}, {4, 18, 6}};
   const PackedBatch batch = pack(sequences);
   std::vector<torch::Tensor> leaves;
@@ -80,7 +78,7 @@ TEST(GriffinTest, GradientsMatchDifferences) {
 
 // A sequence in one pass, in pieces, and beside rows that are elsewhere.
 TEST(GriffinTest, TheCacheCarriesTheState) {
-  Decoder model = random_decoder(griffin(kSmall));
+  Decoder model = random_decoder(tiny_griffin());
   const torch::NoGradGuard no_grad;
   const std::vector<std::vector<std::int32_t>> sequences = {{3, 5, 7, 2, 9, 11, 1}};
   const torch::Tensor whole = model->hidden(pack(sequences));

@@ -1,11 +1,13 @@
 #include "core/packed_attention.h"
 
+#include "core/padded_attention.h"
 #include "tests/support/grad_check.h"
 #include "tests/support/seeding_test.h"
 
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
 #include <limits>
 
 namespace errata {
@@ -61,22 +63,42 @@ struct Inputs {
   torch::Tensor v;
 };
 
-void expect_same(const std::vector<LengthGroup>& groups, const AttentionShape& shape) {
-  const std::int64_t rows = groups.back().first_row + groups.back().count * groups.back().length;
-  const Inputs in(rows, shape);
-  const torch::Tensor expected = by_definition(in.q, in.k, in.v, groups, shape);
-  const torch::Tensor found = packed_attention(in.q, in.k, in.v, groups, shape);
+using Attention = std::function<torch::Tensor(const Inputs&)>;
+
+void expect_same(const Attention& attention, const Inputs& in, const torch::Tensor& expected) {
+  const torch::Tensor found = attention(in);
   EXPECT_TRUE(torch::allclose(found, expected, 1e-10, 1e-10));
   const torch::Tensor grad = torch::randn_like(expected);
   const std::vector<torch::Tensor> inputs = {in.q, in.k, in.v};
-  const auto wanted = torch::autograd::grad({expected}, inputs, {grad});
+  const auto wanted = torch::autograd::grad({expected}, inputs, {grad}, /*retain_graph=*/true);
   const auto gradients = torch::autograd::grad({found}, inputs, {grad});
   for (std::size_t i = 0; i < 3; ++i) {
     EXPECT_TRUE(torch::allclose(gradients[i], wanted[i], 1e-9, 1e-9)) << "input " << i;
   }
   const torch::NoGradGuard no_grad;
-  EXPECT_TRUE(
-      torch::allclose(packed_attention(in.q, in.k, in.v, groups, shape), expected, 1e-10, 1e-10));
+  EXPECT_TRUE(torch::allclose(attention(in), expected, 1e-10, 1e-10));
+}
+
+// That of the CPU, and that of devices: it is made of operators that the CPU has, too.
+void expect_same(const std::vector<LengthGroup>& groups, const AttentionShape& shape) {
+  const std::int64_t rows = groups.back().first_row + groups.back().count * groups.back().length;
+  const Inputs in(rows, shape);
+  const torch::Tensor expected = by_definition(in.q, in.k, in.v, groups, shape);
+  expect_same(
+      [&](const Inputs& x) { return packed_attention(x.q, x.k, x.v, groups, shape); },
+      in,
+      expected);
+  if (shape.softcap == 0) {
+    SCOPED_TRACE("padded_attention");
+    const PaddedPlaces places = padded_places(groups, torch::kCPU);
+    const auto heads = [&](const torch::Tensor& x) { return x.view({rows, -1, shape.head_dim}); };
+    expect_same(
+        [&](const Inputs& x) {
+          return padded_attention(heads(x.q), heads(x.k), heads(x.v), places, shape).flatten(1);
+        },
+        in,
+        expected);
+  }
 }
 
 TEST_F(PackedAttentionTest, GradientsMatchDifferences) {

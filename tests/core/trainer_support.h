@@ -63,7 +63,7 @@ inline std::vector<ParameterGroup> muon_and_adamw(Decoder& model) {
 inline std::string digest(Decoder& model) {
   Sha256 hash;
   for (const torch::Tensor& parameter : model->parameters()) {
-    const torch::Tensor bytes = parameter.detach().contiguous();
+    const torch::Tensor bytes = parameter.detach().cpu().contiguous();
     hash.update(std::span(
         static_cast<const std::byte*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.nbytes())));
   }

@@ -28,8 +28,8 @@ class EditorTest : public testing_support::SeedingTest {
     for (const TrainExample& example :
          make_examples(testing_support::capital_documents(), *fixture.tokenizer)) {
       const std::vector<std::vector<std::int32_t>> one{example.tokens};
-      const torch::Tensor p =
-          torch::log_softmax(fixture.model->logits(fixture.model->hidden(pack(one))), 1);
+      const torch::Tensor p = torch::log_softmax(
+          fixture.model->logits(fixture.model->hidden(pack(one, fixture.model->device()))), 1);
       for (std::int64_t t = example.first_label; t <= example.rows(); ++t) {
         sum -= p[t - 1][example.tokens[static_cast<std::size_t>(t)]].item<double>();
         count += 1;
@@ -44,12 +44,15 @@ class EditorTest : public testing_support::SeedingTest {
         make_editor(options.method)->edit(fixture.model, fixture.input(), options, progress);
     Sha256 hash;
     for (const auto& [name, tensor] : result.adapter->named_parameters()) {
-      const torch::Tensor bytes = tensor.detach().contiguous();
+      const torch::Tensor bytes = tensor.detach().cpu().contiguous();
       hash.update(name).update(std::string_view(
           static_cast<const char*>(bytes.data_ptr()), static_cast<std::size_t>(bytes.nbytes())));
     }
     return hash.hex_digest();
   }
+
+  void expect_every_method_learns();
+  void expect_the_same_bytes_resumed();
 
   EditingFixture fixture;
 };
@@ -61,7 +64,7 @@ double least_gain(const std::string& method) {
   return strong ? 0.3 : method == "adalora" ? 0.02 : 0.1;
 }
 
-TEST_F(EditorTest, EveryMethodLearnsAndLeavesTheBaseAlone) {
+void EditorTest::expect_every_method_learns() {
   const std::string before = digest(fixture.model);
   const double loss_before = loss();
   for (const EditorInfo& info : editors()) {
@@ -83,6 +86,15 @@ TEST_F(EditorTest, EveryMethodLearnsAndLeavesTheBaseAlone) {
     }
     EXPECT_DOUBLE_EQ(loss(), loss_before) << info.name;
   }
+}
+
+TEST_F(EditorTest, EveryMethodLearnsAndLeavesTheBaseAlone) {
+  expect_every_method_learns();
+}
+
+TEST_F(EditorTest, EveryMethodLearnsOnADevice_CUDA) {
+  fixture.model->to(torch::kCUDA);
+  expect_every_method_learns();
 }
 
 // Embedding, head, biases and copies, with all terms of locality; nothing of it stays in the base.
@@ -232,7 +244,7 @@ TEST_F(EditorTest, LocalityTermsKeepTheBaseBetter) {
   }
 }
 
-TEST_F(EditorTest, ResumesToTheSameBytesWithEveryTerm) {
+void EditorTest::expect_the_same_bytes_resumed() {
   for (const EditorInfo& info : editors()) {
     EditorOptions options = fixture.options(info.name);
     options.anchor = 0.01;
@@ -256,6 +268,15 @@ TEST_F(EditorTest, ResumesToTheSameBytesWithEveryTerm) {
     options.lr *= 2;
     expect_error(ErrorCode::kInvalidArgument, {"had lr"}, [&] { edit_digest(options); });
   }
+}
+
+TEST_F(EditorTest, ResumesToTheSameBytesWithEveryTerm) {
+  expect_the_same_bytes_resumed();
+}
+
+TEST_F(EditorTest, ResumesToTheSameBytesOnADevice_CUDA) {
+  fixture.model->to(torch::kCUDA);
+  expect_the_same_bytes_resumed();
 }
 
 TEST_F(EditorTest, DeltaRankCutsTheDifference) {

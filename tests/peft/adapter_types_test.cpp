@@ -7,6 +7,7 @@
 #include "peft/adalora.h"
 #include "peft/adapter.h"
 #include "peft/lora_start.h"
+#include "tests/peft/on_cuda.h"
 #include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
@@ -213,6 +214,12 @@ TEST_P(AdapterTypesTest, TheSeedDecidesTheStart) {
   };
   EXPECT_TRUE(torch::equal(values(7), values(7)));
   EXPECT_NE(torch::equal(values(7), values(8)), GetParam().drawn);
+}
+
+TEST_P(AdapterTypesTest, ADeviceComputesTheSame_CUDA) {
+  if (config().init == LoraInit::kDefault || config().init == LoraInit::kGaussian) {
+    expect_same_on_cuda(biased_decoder(), config());
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

@@ -6,6 +6,7 @@
 #include "peft/adapter.h"
 #include "peft/bottleneck.h"
 #include "peft/export.h"
+#include "tests/peft/on_cuda.h"
 #include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
@@ -185,6 +186,10 @@ TEST_P(PromptsTest, NoWeightCanHoldIt) {
   expect_error(ErrorCode::kUnsupported, {"cannot be merged"}, [&] { adapter->merge(); });
   expect_error(ErrorCode::kUnsupported, {"cannot be merged"}, [&] { adapter->delta("x"); });
   expect_error(ErrorCode::kUnsupported, {"factor"}, [&] { adapter->set_weight(0.5); });
+}
+
+TEST_P(PromptsTest, ADeviceComputesTheSame_CUDA) {
+  expect_same_on_cuda(model_, GetParam().config);
 }
 
 INSTANTIATE_TEST_SUITE_P(Types, PromptsTest, testing::ValuesIn(prompt_cases()), [](const auto& p) {

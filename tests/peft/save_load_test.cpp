@@ -158,6 +158,7 @@ TEST_F(SaveLoadTest, FullDiskLeavesNothingBehind) {
   EXPECT_EQ(read_file(directory() / "adapter_model.safetensors"), before);
 }
 
+// peft#1579: an adapter of the bare decoder has no "model." and is the same adapter.
 TEST_F(SaveLoadTest, OtherModulePathsAreUnderstood) {
   auto adapter = make(model_);
   const torch::Tensor expected = log_probabilities(model_);
@@ -177,6 +178,27 @@ TEST_F(SaveLoadTest, OtherModulePathsAreUnderstood) {
     loaded->set_enabled(false);
     adapter->set_enabled(true);
   }
+}
+
+// peft#2772: only what ends a tensor's name is its kind, whatever the modules are called.
+TEST_F(SaveLoadTest, ModulesMayBeCalledWeight) {
+  DecoderConfig config = model_->config();
+  config.names.attention = "pair_weighted_weight";
+  config.names.mlp = "lora_A_weight";
+  Decoder model = testing_support::random_decoder(config, torch::kFloat32);
+  AdapterConfig on;
+  on.target_modules = {"q_proj", "down_proj"};
+  auto adapter = attach_adapter(model, on, 1);
+  shake(*adapter);
+  const torch::Tensor expected = log_probabilities(model);
+  save_adapter(*adapter, directory());
+  adapter.reset();
+  EXPECT_FALSE(torch::equal(log_probabilities(model), expected));
+  const SafetensorsFile file(directory() / "adapter_model.safetensors");
+  EXPECT_TRUE(file.has(std::string(kPrefix) + "1.pair_weighted_weight.q_proj.lora_A.weight"));
+  EXPECT_TRUE(file.has(std::string(kPrefix) + "2.lora_A_weight.down_proj.lora_B.weight"));
+  const auto loaded = load_adapter(model, directory());
+  EXPECT_TRUE(torch::equal(log_probabilities(model), expected));
 }
 
 // A selection that holds under the file's names only is written out when read.

@@ -77,16 +77,16 @@ inline Decoder biased_decoder(torch::Dtype dtype = torch::kFloat32) {
   return with_random_biases(random_decoder(config, dtype));
 }
 
-inline PackedBatch tiny_batch() {
+inline PackedBatch tiny_batch(torch::Device device = torch::kCPU) {
   const std::vector<std::vector<std::int32_t>> sequences{{2, 7, 9, 11, 30}, {2, 40, 3}, {2, 1, 49}};
-  return pack(sequences);
+  return pack(sequences, device);
 }
 
-/// Log-probabilities of the whole vocabulary at each row [rows, vocab], float32.
+/// Log-probabilities of the whole vocabulary at each row [rows, vocab], float32, on the CPU.
 inline torch::Tensor log_probabilities(Decoder& decoder) {
   const torch::NoGradGuard no_grad;
-  const torch::Tensor logits = decoder->logits(decoder->hidden(tiny_batch()));
-  return torch::log_softmax(logits.to(torch::kFloat32), -1);
+  const torch::Tensor logits = decoder->logits(decoder->hidden(tiny_batch(decoder->device())));
+  return torch::log_softmax(logits.to(torch::kFloat32), -1).cpu();
 }
 
 } // namespace errata::testing_support
