@@ -1,6 +1,7 @@
 errata_add_tests(editing TORCH LIBRARIES errata::editing SOURCES
   editing/echo_test.cpp
   editing/edit_session_test.cpp
+  editing/editor_options_test.cpp
   editing/editor_test.cpp
   editing/eva_test.cpp
   editing/example_test.cpp
