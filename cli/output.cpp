@@ -1,5 +1,6 @@
 #include "cli/output.h"
 
+#include "core/base/error.h"
 #include "core/base/json.h"
 
 #include <ostream>
@@ -8,6 +9,10 @@ namespace errata::cli {
 
 void print_json(std::ostream& out, const OrderedJson& value) {
   out << value.dump(2, ' ', false, OrderedJson::error_handler_t::replace) << '\n';
+}
+
+std::string megabytes(std::int64_t bytes) {
+  return concat((bytes + 500'000) / 1'000'000, " MB");
 }
 
 } // namespace errata::cli
