@@ -8,7 +8,7 @@
 namespace errata {
 
 /// "cpu", "cuda" or "cuda:N"; `kInvalidArgument` for anything else, `kUnsupported` when the device
-/// is not there.
+/// is not there. A CUDA device is ready to compute gradients afterwards.
 torch::Device parse_device(std::string_view text);
 
 /// "float32", "bfloat16" or "auto"; auto is bfloat16 where the device multiplies it in hardware

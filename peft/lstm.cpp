@@ -3,6 +3,22 @@
 #include <cmath>
 
 namespace errata::peft {
+namespace {
+
+// cuDNN wants all weights in one piece of memory and a training mode; LibTorch's own kernels do
+// not.
+class WithoutCudnn {
+ public:
+  WithoutCudnn() { at::globalContext().setUserEnabledCuDNN(false); }
+  ~WithoutCudnn() { at::globalContext().setUserEnabledCuDNN(enabled_); }
+  WithoutCudnn(const WithoutCudnn&) = delete;
+  WithoutCudnn& operator=(const WithoutCudnn&) = delete;
+
+ private:
+  bool enabled_ = at::globalContext().userEnabledCuDNN();
+};
+
+} // namespace
 
 BidirectionalLstm::BidirectionalLstm(
     std::int64_t in,
@@ -27,23 +43,6 @@ BidirectionalLstm::BidirectionalLstm(
     }
   }
 }
-
-namespace {
-
-// cuDNN wants all weights in one piece of memory and a training mode; LibTorch's own kernels do
-// not.
-class WithoutCudnn {
- public:
-  WithoutCudnn() { at::globalContext().setUserEnabledCuDNN(false); }
-  ~WithoutCudnn() { at::globalContext().setUserEnabledCuDNN(enabled_); }
-  WithoutCudnn(const WithoutCudnn&) = delete;
-  WithoutCudnn& operator=(const WithoutCudnn&) = delete;
-
- private:
-  bool enabled_ = at::globalContext().userEnabledCuDNN();
-};
-
-} // namespace
 
 torch::Tensor BidirectionalLstm::forward(const torch::Tensor& rows) const {
   const WithoutCudnn kernels_of_libtorch;

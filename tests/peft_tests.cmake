@@ -11,6 +11,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/kept_values_test.cpp
   peft/lora_function_test.cpp
   peft/mlx_adapter_test.cpp
+  peft/module_paths_test.cpp
   peft/prompts_test.cpp
   peft/routing_test.cpp
   peft/save_load_test.cpp

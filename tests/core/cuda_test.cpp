@@ -1,4 +1,5 @@
-// What a CUDA device computes is what the processor computes. Run where there is one.
+// What a CUDA device computes is what the processor computes. Run where there
+// is one.
 
 #include "core/generation.h"
 #include "core/packed_batch.h"
@@ -94,34 +95,37 @@ TEST(CudaTest, ScoresAreTheSame_CUDA) {
   EXPECT_EQ(top_tokens(model, {4, 8, 1}, 2).size(), 3U);
 }
 
-// Every term of training that draws nothing: packing, the loss, the cache of what is frozen.
+// Every term of training that draws nothing: packing, the loss, the cache of
+// what is frozen.
 TEST(CudaTest, TrainingIsTheSame_CUDA) {
-  const auto train = [](Decoder model, OptimizerKind kind) {
+  // How far training moves a matrix.
+  const auto moved = [](Decoder model, OptimizerKind kind) {
     TrainOptions options;
     options.epochs = 4;
     options.batch.batch_examples = 6;
     OptimizerOptions optimizer;
     optimizer.kind = kind;
-    optimizer.lr = 1e-3;
+    optimizer.lr = kind == OptimizerKind::kSgd ? 1.0 : 0.02;
+    const torch::Tensor weight = model->linears()[20].second->weight;
+    const torch::Tensor before = weight.detach().cpu().clone();
     Trainer trainer(
-        model,
-        {{{{"a", model->linears()[16].second->weight}, {"b", model->linears()[20].second->weight}},
-          optimizer}},
-        options);
+        model, {{{{"a", model->linears()[16].second->weight}, {"b", weight}}, optimizer}}, options);
     trainer.set_first_layer(2);
-    const double loss = trainer.run(random_examples(20, 29)).loss;
-    return std::pair(loss, model->linears()[20].second->weight.detach().cpu().clone());
+    trainer.run(random_examples(20, 29));
+    return weight.detach().cpu() - before;
   };
   for (const OptimizerKind kind :
        {OptimizerKind::kAdamW, OptimizerKind::kSgd, OptimizerKind::kMuon}) {
-    const auto here = train(random_decoder(tiny_gemma3(), torch::kFloat32), kind);
-    const auto there = train(on_cuda(tiny_gemma3()), kind);
-    EXPECT_NEAR(there.first, here.first, 2e-3) << to_string(kind);
-    EXPECT_LE(largest_difference(there.second, here.second), 2e-3) << to_string(kind);
+    const torch::Tensor here = moved(random_decoder(tiny_gemma3(), torch::kFloat32), kind);
+    const torch::Tensor there = moved(on_cuda(tiny_gemma3()), kind);
+    EXPECT_GT(here.norm().item<double>(), 0.05) << to_string(kind);
+    EXPECT_LE((there - here).norm().item<double>(), 0.02 * here.norm().item<double>())
+        << to_string(kind);
   }
 }
 
-// Dropout, shuffling and a stream; interrupted and gone on with, it ends in the same bytes.
+// Dropout, shuffling and a stream; interrupted and gone on with, it ends in the
+// same bytes.
 TEST(CudaTest, AResumedRunEndsInTheSameBytes_CUDA) {
   struct Stop {};
   const auto run = [](const std::filesystem::path& directory, std::int64_t stop_at) {

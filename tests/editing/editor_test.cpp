@@ -1,7 +1,6 @@
 #include "editing/editor.h"
 
 #include "core/base/interrupt.h"
-#include "core/base/json.h"
 #include "editing/example.h"
 #include "tests/editing/editor_support.h"
 #include "tests/support/expect_error.h"

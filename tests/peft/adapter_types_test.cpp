@@ -217,9 +217,10 @@ TEST_P(AdapterTypesTest, TheSeedDecidesTheStart) {
 }
 
 TEST_P(AdapterTypesTest, ADeviceComputesTheSame_CUDA) {
-  if (config().init == LoraInit::kDefault || config().init == LoraInit::kGaussian) {
-    expect_same_on_cuda(biased_decoder(), config());
+  if (config().init == LoraInit::kPissa || config().init == LoraInit::kOlora) {
+    GTEST_SKIP() << "their start changes the base's weights by factors whose signs are free";
   }
+  expect_same_on_cuda(biased_decoder(), config());
 }
 
 INSTANTIATE_TEST_SUITE_P(

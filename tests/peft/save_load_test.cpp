@@ -3,11 +3,9 @@
 #include "core/base/resources.h"
 #include "core/safetensors.h"
 #include "peft/adapter.h"
-#include "tests/peft/shake.h"
+#include "tests/peft/saved_adapter.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/support/expect_error.h"
-#include "tests/support/seeding_test.h"
-#include "tests/support/temporary_directory.h"
 
 #include <algorithm>
 #include <functional>
@@ -17,73 +15,11 @@ namespace {
 
 using testing_support::expect_error;
 using testing_support::log_probabilities;
-using testing_support::TemporaryDirectory;
 using testing_support::tiny_decoder;
 
 namespace fs = std::filesystem;
 
-using NamedTensors = std::vector<std::pair<std::string, torch::Tensor>>;
-
-class SaveLoadTest : public testing_support::SeedingTest {
- protected:
-  // A filled adapter on q_proj and down_proj of layers 1 and 2, rank 3, one module of rank 2.
-  std::unique_ptr<Adapter> make(Decoder& model, bool rslora = false) {
-    AdapterConfig config;
-    config.r = 3;
-    config.lora_alpha = 5.5;
-    config.use_rslora = rslora;
-    config.target_modules = {"q_proj", "down_proj"};
-    config.layers_to_transform = {1, 2};
-    config.rank_pattern = {{"1.mlp.down_proj", 2}};
-    config.alpha_pattern = {{"q_proj", 7}};
-    auto adapter = attach_adapter(model, config, 1);
-    const torch::NoGradGuard no_grad;
-    for (auto [name, tensor] : adapter->named_parameters()) {
-      tensor.normal_(0, 0.3);
-    }
-    return adapter;
-  }
-
-  void change_config(const std::function<void(Json&)>& change) {
-    Json config = read_json(directory() / "adapter_config.json");
-    change(config);
-    write_file(directory() / "adapter_config.json", config.dump());
-  }
-
-  // Rewrites the tensors of the saved adapter.
-  void change_tensors(const std::function<void(NamedTensors&)>& change) {
-    NamedTensors tensors;
-    {
-      const SafetensorsFile file(directory() / "adapter_model.safetensors");
-      for (const std::string& name : file.names()) {
-        tensors.emplace_back(name, file.tensor(name).clone());
-      }
-    }
-    change(tensors);
-    save_safetensors(directory() / "adapter_model.safetensors", tensors);
-  }
-
-  void rename_tensors(const std::string& from, const std::string& to) {
-    change_tensors([&](NamedTensors& tensors) {
-      for (auto& [name, tensor] : tensors) {
-        if (name.starts_with(from)) {
-          name = to + name.substr(from.size());
-        }
-      }
-    });
-  }
-
-  void expect_load_error(ErrorCode code, const std::vector<std::string>& parts) {
-    expect_error(code, parts, [&] { load_adapter(model_, directory()); });
-  }
-
-  fs::path directory() const { return temporary_ / "adapter"; }
-
-  Decoder model_ = tiny_decoder(3);
-  TemporaryDirectory temporary_;
-};
-
-constexpr const char* kPrefix = "base_model.model.model.layers.";
+class SaveLoadTest : public SavedAdapterTest {};
 
 TEST_F(SaveLoadTest, RoundTripKeepsEveryBit) {
   for (const bool rslora : {false, true}) {
@@ -106,7 +42,7 @@ TEST_F(SaveLoadTest, RoundTripKeepsEveryBit) {
   const SafetensorsFile file(directory() / "adapter_model.safetensors");
   EXPECT_EQ(file.metadata().at("errata.method"), "lora");
   EXPECT_TRUE(file.metadata().contains("errata.version"));
-  EXPECT_TRUE(file.has(std::string(kPrefix) + "1.self_attn.q_proj.lora_A.weight"));
+  EXPECT_TRUE(file.has(std::string(kLayersInFile) + "1.self_attn.q_proj.lora_A.weight"));
 }
 
 TEST_F(SaveLoadTest, ConfigHasFewOldKeysAndNoPath) {
@@ -158,110 +94,6 @@ TEST_F(SaveLoadTest, FullDiskLeavesNothingBehind) {
   EXPECT_EQ(read_file(directory() / "adapter_model.safetensors"), before);
 }
 
-// peft#1579: an adapter of the bare decoder has no "model." and is the same adapter.
-TEST_F(SaveLoadTest, OtherModulePathsAreUnderstood) {
-  auto adapter = make(model_);
-  const torch::Tensor expected = log_probabilities(model_);
-  for (const std::string prefix :
-       {"base_model.model.layers.",
-        "base_model.model.model.language_model.layers.",
-        "base_model.model.language_model.model.layers.",
-        "base_model.model.model.model.layers."}) {
-    save_adapter(*make(model_), directory());
-    save_adapter(*adapter, directory());
-    adapter->set_enabled(false);
-    rename_tensors(kPrefix, prefix);
-    // PEFT's default layer pattern wants a component in front of `layers`.
-    change_config([](Json& config) { config["layers_pattern"] = "layers"; });
-    const auto loaded = load_adapter(model_, directory());
-    EXPECT_TRUE(torch::equal(log_probabilities(model_), expected)) << prefix;
-    loaded->set_enabled(false);
-    adapter->set_enabled(true);
-  }
-}
-
-// peft#2772: only what ends a tensor's name is its kind, whatever the modules are called.
-TEST_F(SaveLoadTest, ModulesMayBeCalledWeight) {
-  DecoderConfig config = model_->config();
-  config.names.attention = "pair_weighted_weight";
-  config.names.mlp = "lora_A_weight";
-  Decoder model = testing_support::random_decoder(config, torch::kFloat32);
-  AdapterConfig on;
-  on.target_modules = {"q_proj", "down_proj"};
-  auto adapter = attach_adapter(model, on, 1);
-  shake(*adapter);
-  const torch::Tensor expected = log_probabilities(model);
-  save_adapter(*adapter, directory());
-  adapter.reset();
-  EXPECT_FALSE(torch::equal(log_probabilities(model), expected));
-  const SafetensorsFile file(directory() / "adapter_model.safetensors");
-  EXPECT_TRUE(file.has(std::string(kPrefix) + "1.pair_weighted_weight.q_proj.lora_A.weight"));
-  EXPECT_TRUE(file.has(std::string(kPrefix) + "2.lora_A_weight.down_proj.lora_B.weight"));
-  const auto loaded = load_adapter(model, directory());
-  EXPECT_TRUE(torch::equal(log_probabilities(model), expected));
-}
-
-// A selection that holds under the file's names only is written out when read.
-TEST_F(SaveLoadTest, ExpressionsOverOtherPathsBecomeLists) {
-  auto adapter = make(model_);
-  save_adapter(*adapter, directory());
-  const auto modules = adapter->modules();
-  rename_tensors(kPrefix, "base_model.model.language_model.model.layers.");
-  change_config([](Json& config) {
-    config["target_modules"] = R"(language_model\.model\.layers\.[12]\..*(q_proj|down_proj))";
-    config["layers_to_transform"] = nullptr;
-    config["rank_pattern"] = {{R"(language_model.model.layers.1.mlp.down_proj)", 2}};
-  });
-  adapter.reset();
-  const auto loaded = load_adapter(model_, directory());
-  EXPECT_EQ(loaded->modules(), modules);
-  EXPECT_EQ(match_targets(model_, loaded->config()), modules);
-  EXPECT_EQ(module_rank(loaded->config(), "model.layers.1.mlp.down_proj"), 2);
-  EXPECT_EQ(module_rank(loaded->config(), "model.layers.2.mlp.down_proj"), 3);
-}
-
-// Embedding, head and copies under the names of the other classes that wrap the same decoder.
-TEST_F(SaveLoadTest, TablesAndCopiesAreReadUnderOtherPaths) {
-  AdapterConfig config;
-  config.target_modules = {"embed_tokens", "q_proj", "lm_head"};
-  config.modules_to_save = {"model.norm", "layers.1.mlp"};
-  auto adapter = attach_adapter(model_, config, 1);
-  shake(*adapter);
-  save_adapter(*adapter, directory());
-  const torch::Tensor adapted = log_probabilities(model_);
-  const auto modules = adapter->modules();
-  adapter.reset();
-  const std::string head = "base_model.model.lm_head.";
-  rename_tensors("base_model.model.model.", "base_model.model.language_model.model.");
-  rename_tensors(head, "base_model.model.language_model.lm_head.");
-  const auto loaded = load_adapter(model_, directory());
-  EXPECT_EQ(loaded->modules(), modules);
-  EXPECT_TRUE(torch::equal(log_probabilities(model_), adapted));
-}
-
-// PEFT's save_embedding_layers: it computes with the matrices of the file.
-TEST_F(SaveLoadTest, StoredBaseMatricesMustBeTheBases) {
-  save_adapter(*make(model_), directory());
-  const torch::Tensor table = model_->named_parameters()["model.embed_tokens.weight"];
-  const auto store = [&](const std::string& name, const torch::Tensor& value) {
-    change_tensors([&](NamedTensors& tensors) {
-      std::erase_if(tensors, [&](const auto& entry) { return entry.first == name; });
-      tensors.emplace_back(name, value);
-    });
-  };
-  store("base_model.model.lm_head.base_layer.weight", table.clone());
-  store("base_model.model.model.embed_tokens.base_layer.weight", table.to(torch::kBFloat16));
-  store("base_model.model.model.embed_tokens.weight", table.clone());
-  EXPECT_NO_THROW(load_adapter(model_, directory()));
-  store("base_model.model.lm_head.base_layer.weight", table + 0.5);
-  expect_load_error(ErrorCode::kUnsupported, {"lm_head.base_layer.weight", "other embeddings"});
-  store("base_model.model.lm_head.base_layer.weight", torch::zeros({51, 24}));
-  expect_load_error(ErrorCode::kUnsupported, {"lm_head.base_layer.weight", "[51, 24]", "resized"});
-  store("base_model.model.lm_head.base_layer.weight", table.clone());
-  store("base_model.model.model.embed_tokens.lora_embedding_A", torch::zeros({3, 50}));
-  expect_load_error(ErrorCode::kCorrupt, {"embed_tokens.lora_embedding_A", "unexpected"});
-}
-
 TEST_F(SaveLoadTest, TensorsMustFitExactly) {
   const auto damaged = [&](const std::function<void(NamedTensors&)>& change) {
     save_adapter(*make(model_), directory());
@@ -283,7 +115,7 @@ TEST_F(SaveLoadTest, TensorsMustFitExactly) {
   expect_load_error(ErrorCode::kCorrupt, {"2.mlp.down_proj.lora_A.weight", "[4, 40]", "[3, 40]"});
   damaged([&](NamedTensors& tensors) {
     tensors.emplace_back(
-        std::string(kPrefix) + "0.self_attn.q_proj.lora_A.weight", torch::zeros({3, 24}));
+        std::string(kLayersInFile) + "0.self_attn.q_proj.lora_A.weight", torch::zeros({3, 24}));
   });
   expect_load_error(ErrorCode::kCorrupt, {"layers.0.self_attn.q_proj.lora_A.weight is unexpected"});
   damaged([&](NamedTensors& tensors) { tensors.emplace_back("stray", torch::zeros({1})); });
@@ -293,7 +125,7 @@ TEST_F(SaveLoadTest, TensorsMustFitExactly) {
   damaged([&](NamedTensors& tensors) {
     for (int i = 0; i < 25; ++i) {
       tensors.emplace_back(
-          std::string(kPrefix) + std::to_string(30 + i) + ".mlp.x.lora_A.weight",
+          std::string(kLayersInFile) + std::to_string(30 + i) + ".mlp.x.lora_A.weight",
           torch::zeros({1}));
     }
   });

@@ -2,16 +2,10 @@
 
 #include "peft/trained_parameters.h"
 
-#include "core/base/error.h"
-#include "core/generation.h"
-#include "core/train_pass.h"
 #include "peft/adapter.h"
-#include "peft/combine.h"
-#include "peft/lora_pairs.h"
 #include "tests/peft/shake.h"
 #include "tests/peft/tiny_decoder.h"
 #include "tests/peft/trained_configs.h"
-#include "tests/support/expect_error.h"
 #include "tests/support/seeding_test.h"
 #include "tests/support/temporary_directory.h"
 
@@ -24,7 +18,6 @@ namespace errata::peft {
 namespace {
 
 using testing_support::dora;
-using testing_support::expect_error;
 using testing_support::log_probabilities;
 using testing_support::of_type;
 using testing_support::on;

@@ -12,12 +12,8 @@
 #include "tests/peft/trained_configs.h"
 #include "tests/support/expect_error.h"
 #include "tests/support/seeding_test.h"
-#include "tests/support/temporary_directory.h"
 
 #include <gtest/gtest.h>
-
-#include <functional>
-#include <map>
 
 namespace errata::peft {
 namespace {
@@ -27,9 +23,6 @@ using testing_support::expect_error;
 using testing_support::log_probabilities;
 using testing_support::of_type;
 using testing_support::on;
-using testing_support::pissa;
-using testing_support::random_decoder;
-using testing_support::tiny_batch;
 using testing_support::tiny_decoder;
 using testing_support::tiny_gpt2;
 using testing_support::tiny_llama;
