@@ -5,6 +5,7 @@ errata_add_tests(store TIMEOUT 900 LIBRARIES errata::store SOURCES
   editing/store/import_test.cpp
   editing/store/migration_test.cpp
   editing/store/model_test.cpp
+  editing/store/store_damage_test.cpp
   editing/store/store_diff_test.cpp
   editing/store/store_durability_test.cpp
   editing/store/store_hostile_test.cpp)
