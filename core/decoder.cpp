@@ -120,22 +120,24 @@ void DecoderImpl::initialise(double std) {
   }
 }
 
-torch::Tensor DecoderImpl::hidden(const PackedBatch& batch) {
+torch::Tensor DecoderImpl::hidden(const PackedBatch& batch, const torch::Tensor& wanted) {
   InputAttachment* const input = active_input();
-  return input != nullptr ? hidden_after(*input, batch)
-                          : hidden_from(0, states_before(0, batch), batch);
+  return input != nullptr ? hidden_after(*input, batch, wanted)
+                          : hidden_from(0, states_before(0, batch), batch, wanted);
 }
 
 // With further rows in front of each sequence, which are left out of the result.
-torch::Tensor DecoderImpl::hidden_after(InputAttachment& input, const PackedBatch& batch) {
+torch::Tensor DecoderImpl::hidden_after(
+    InputAttachment& input, const PackedBatch& batch, const torch::Tensor& wanted) {
   const PrefixedBatch prefixed = with_prefix(batch, input.length());
   const torch::Tensor positions =
       parts_->model->positions ? positions_of(prefixed.batch, batch.ids.device()) : torch::Tensor();
   const torch::Tensor x = parts_->put_vectors(
       embed_packed(prefixed.batch), prefixed.prefix_rows, input.vectors(), positions, config_);
-  const torch::Tensor y =
-      run_packed(0, config_.num_layers(), x, prefixed.batch, prefixed.prefix_rows);
-  return parts_->model->norm->forward(y.index_select(0, prefixed.rows));
+  const torch::Tensor rows =
+      wanted.defined() ? prefixed.rows.index_select(0, wanted) : prefixed.rows;
+  return parts_->model->norm->forward(
+      run_packed(0, config_.num_layers(), x, prefixed.batch, rows, prefixed.prefix_rows));
 }
 
 InputAttachment* DecoderImpl::active_input() const {
@@ -167,8 +169,12 @@ torch::Tensor DecoderImpl::states_before(std::int64_t layer, const PackedBatch& 
 }
 
 torch::Tensor DecoderImpl::hidden_from(
-    std::int64_t layer, const torch::Tensor& states, const PackedBatch& batch) {
-  return parts_->model->norm->forward(run_packed(layer, config_.num_layers(), states, batch));
+    std::int64_t layer,
+    const torch::Tensor& states,
+    const PackedBatch& batch,
+    const torch::Tensor& wanted) {
+  return parts_->model->norm->forward(
+      run_packed(layer, config_.num_layers(), states, batch, wanted));
 }
 
 torch::Tensor DecoderImpl::run_packed(
@@ -176,6 +182,7 @@ torch::Tensor DecoderImpl::run_packed(
     std::int64_t last,
     const torch::Tensor& states,
     const PackedBatch& batch,
+    const torch::Tensor& wanted,
     const torch::Tensor& prefix_rows) {
   ERRATA_CHECK(
       0 <= first && first <= last && last <= config_.num_layers(),
@@ -187,7 +194,7 @@ torch::Tensor DecoderImpl::run_packed(
       " of a model with ",
       config_.num_layers());
   if (first == last) {
-    return states;
+    return wanted.defined() ? states.index_select(0, wanted) : states;
   }
   const double dropout = torch::GradMode::is_enabled() ? residual_dropout_ : 0.0;
   const auto angles = parts_->angles(
@@ -204,6 +211,9 @@ torch::Tensor DecoderImpl::run_packed(
                               const torch::Tensor& v) { return attention(q, k, v, shape); };
     LayerPass pass{
         parts_->of_layer(angles, i), attend, {}, dropout, prefix_rows, /*continues=*/false};
+    if (i + 1 == last) {
+      pass.wanted = wanted;
+    }
     if (config_.layers[static_cast<std::size_t>(i)].recurrent) {
       pass.recurrent.groups = batch.groups;
     }

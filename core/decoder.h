@@ -41,22 +41,31 @@ class DecoderImpl : public torch::nn::Module {
   /// default generator.
   void initialise(double std = 0.02);
 
-  /// Hidden states after the final norm [rows, hidden].
-  torch::Tensor hidden(const PackedBatch& batch);
+  /// Hidden states after the final norm [rows, hidden]; of the rows `wanted` (int64 [n], any order,
+  /// repeated or not) alone: [n, hidden]. The last layer then computes keys and values of all rows
+  /// and the rest, most of it, of those.
+  torch::Tensor hidden(const PackedBatch& batch, const torch::Tensor& wanted = {});
 
   /// The residual stream that enters `layer` [rows, hidden]: embedding and layers [0, layer).
   torch::Tensor states_before(std::int64_t layer, const PackedBatch& batch);
   /// Layers [layer, end) and the final norm, from the states that enter `layer`.
   torch::Tensor hidden_from(
-      std::int64_t layer, const torch::Tensor& states, const PackedBatch& batch);
+      std::int64_t layer,
+      const torch::Tensor& states,
+      const PackedBatch& batch,
+      const torch::Tensor& wanted = {});
 
   /// Hidden states after the final norm [batch, steps, hidden] of `ids` [batch, steps] that follow
   /// what the cache holds; the cache is extended. Inference only.
   torch::Tensor hidden_cached(const torch::Tensor& ids, KvCache& cache);
   /// The same of `steps[i]` tokens for row i of the cache, whose `ids` [rows of the pass] lie end
-  /// to end: [rows of the pass, hidden]. Where `takes_unequal_steps` is false, they must be equal.
+  /// to end: [rows of the pass, hidden], or of the rows `wanted` of the pass. Only where
+  /// `takes_unequal_steps`.
   torch::Tensor hidden_cached(
-      const torch::Tensor& ids, const std::vector<std::int64_t>& steps, KvCache& cache);
+      const torch::Tensor& ids,
+      const std::vector<std::int64_t>& steps,
+      KvCache& cache,
+      const torch::Tensor& wanted = {});
   /// False with recurrent layers, and with a soft prompt, which comes before the first tokens.
   bool takes_unequal_steps() const;
 
@@ -88,22 +97,25 @@ class DecoderImpl : public torch::nn::Module {
   struct Parts;
 
   /// Layers [first, last) on packed rows, of which `prefix_rows` (perhaps undefined) stand in
-  /// front.
+  /// front; of the last one the rows `wanted`.
   torch::Tensor run_packed(
       std::int64_t first,
       std::int64_t last,
       const torch::Tensor& states,
       const PackedBatch& batch,
+      const torch::Tensor& wanted = {},
       const torch::Tensor& prefix_rows = {});
   torch::Tensor embed_packed(const PackedBatch& batch);
   torch::Tensor capped(const torch::Tensor& logits) const;
-  torch::Tensor hidden_after(InputAttachment& input, const PackedBatch& batch);
+  torch::Tensor hidden_after(
+      InputAttachment& input, const PackedBatch& batch, const torch::Tensor& wanted);
   InputAttachment* active_input() const;
   /// The layers on `x`, the tokens of the pass that the cache has begun.
   torch::Tensor run_cached(
       torch::Tensor x,
       const torch::Tensor& positions,
       const torch::Tensor& prefix_rows,
+      const torch::Tensor& wanted,
       KvCache& cache);
 
   DecoderConfig config_;

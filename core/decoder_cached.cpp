@@ -46,7 +46,7 @@ torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cach
     prefix_rows = first_steps(cache.rows(), steps, front).to(ids.device());
     x = parts_->put_vectors(x, prefix_rows, input->vectors(), positions, config_);
   }
-  x = run_cached(x, positions, prefix_rows, cache);
+  x = run_cached(x, positions, prefix_rows, {}, cache);
   if (front > 0) {
     x = x.view({cache.rows(), steps, -1}).slice(1, front).reshape({-1, config_.hidden_size});
   }
@@ -54,7 +54,10 @@ torch::Tensor DecoderImpl::hidden_cached(const torch::Tensor& ids, KvCache& cach
 }
 
 torch::Tensor DecoderImpl::hidden_cached(
-    const torch::Tensor& ids, const std::vector<std::int64_t>& steps, KvCache& cache) {
+    const torch::Tensor& ids,
+    const std::vector<std::int64_t>& steps,
+    KvCache& cache,
+    const torch::Tensor& wanted) {
   const torch::NoGradGuard no_grad;
   ERRATA_CHECK(
       takes_unequal_steps() && ids.numel() == std::accumulate(steps.begin(), steps.end(), 0LL),
@@ -68,13 +71,14 @@ torch::Tensor DecoderImpl::hidden_cached(
   const torch::Tensor positions = cache.next_positions();
   const torch::Tensor x =
       parts_->embed(ids, positions, cache.next_longest(), config_, compute_dtype_);
-  return parts_->model->norm->forward(run_cached(x, positions, {}, cache));
+  return parts_->model->norm->forward(run_cached(x, positions, {}, wanted, cache));
 }
 
 torch::Tensor DecoderImpl::run_cached(
     torch::Tensor x,
     const torch::Tensor& positions,
     const torch::Tensor& prefix_rows,
+    const torch::Tensor& wanted,
     KvCache& cache) {
   const torch::Tensor lengths = parts_->looks_at_lengths() ? cache.next_lengths() : torch::Tensor();
   const auto angles = parts_->angles(positions, lengths, cache.next_longest(), compute_dtype_);
@@ -85,6 +89,9 @@ torch::Tensor DecoderImpl::run_cached(
                               const torch::Tensor& k,
                               const torch::Tensor& v) { return cache.attend(i, q, k, v, shape); };
     LayerPass pass{parts_->of_layer(angles, i), attend, {}, 0.0, prefix_rows, continues};
+    if (i + 1 == config_.num_layers()) {
+      pass.wanted = wanted;
+    }
     if (RecurrentState* const state = cache.recurrent_state(i)) {
       pass.recurrent = {{{0, cache.rows(), x.size(0) / cache.rows()}}, state, cache.begins()};
     }

@@ -9,6 +9,10 @@ torch::Tensor dropped(const torch::Tensor& x, double probability) {
   return probability > 0 ? torch::dropout(x, probability, true) : x;
 }
 
+torch::Tensor wanted_rows(const torch::Tensor& x, const LayerPass& pass) {
+  return pass.wanted.defined() ? x.index_select(0, pass.wanted) : x;
+}
+
 // Registers linear layers and keeps them with their names.
 class LinearMaker {
  public:
@@ -97,24 +101,19 @@ void SelfAttentionImpl::put_prefixes(Projections& parts, const torch::Tensor& pr
   }
 }
 
-torch::Tensor SelfAttentionImpl::forward(
-    const torch::Tensor& x,
-    const RopeAngles& angles,
-    const Attend& attend,
-    const torch::Tensor& prefix_rows,
-    bool continues) {
-  if (!continues) {
+torch::Tensor SelfAttentionImpl::forward(const torch::Tensor& x, const LayerPass& pass) {
+  if (!pass.continues) {
     for (const auto& attachment : attachments_) {
       attachment->begin();
     }
   }
   Projections parts = project(x);
-  parts.q = rotated(parts.q, angles);
-  parts.k = rotated(parts.k, angles);
-  if (prefix_rows.defined()) {
-    put_prefixes(parts, prefix_rows);
+  parts.q = rotated(parts.q, pass.angles);
+  parts.k = rotated(parts.k, pass.angles);
+  if (pass.prefix_rows.defined()) {
+    put_prefixes(parts, pass.prefix_rows);
   }
-  torch::Tensor y = attend(parts.q, parts.k, parts.v);
+  torch::Tensor y = pass.attend(parts.q, parts.k, parts.v);
   torch::Tensor after;
   for (const auto& attachment : attachments_) {
     const torch::Tensor extra = attachment->extra(*this, parts);
@@ -123,8 +122,8 @@ torch::Tensor SelfAttentionImpl::forward(
       sum = sum.defined() ? sum + extra : extra;
     }
   }
-  y = out_(y);
-  return after.defined() ? y + after : y;
+  y = out_(wanted_rows(y, pass));
+  return after.defined() ? y + wanted_rows(after, pass) : y;
 }
 
 MlpImpl::MlpImpl(const DecoderConfig& config, torch::TensorOptions options)
@@ -179,11 +178,13 @@ torch::Tensor DecoderLayerImpl::forward(const torch::Tensor& x, const LayerPass&
     return dropped(f, pass.dropout);
   };
   const torch::Tensor entered = input_norm_->forward(x);
-  const torch::Tensor mixed =
-      recurrent_ ? recurrent_(entered, pass.recurrent)
-                 : attention_(entered, pass.angles, pass.attend, pass.prefix_rows, pass.continues);
-  const torch::Tensor middle = x + branch(x, mixed, attention_out_norm_, attention_attachments_);
-  const torch::Tensor inner = mlp_(mlp_norm_ ? mlp_norm_->forward(middle) : entered);
+  const torch::Tensor mixed = recurrent_ ? wanted_rows(recurrent_(entered, pass.recurrent), pass)
+                                         : attention_(entered, pass);
+  const torch::Tensor stream = wanted_rows(x, pass);
+  const torch::Tensor middle =
+      stream + branch(stream, mixed, attention_out_norm_, attention_attachments_);
+  const torch::Tensor inner =
+      mlp_(mlp_norm_ ? mlp_norm_->forward(middle) : wanted_rows(entered, pass));
   return middle + branch(middle, inner, mlp_out_norm_, mlp_attachments_);
 }
 

@@ -21,6 +21,18 @@ namespace errata {
 using Attend = std::function<torch::Tensor(
     const torch::Tensor& q, const torch::Tensor& k, const torch::Tensor& v)>;
 
+/// What a layer needs of the pass that it is part of.
+struct LayerPass {
+  RopeAngles angles;
+  Attend attend;
+  RecurrentPass recurrent;
+  double dropout = 0.0;      ///< of the output of both branches
+  torch::Tensor prefix_rows; ///< rows that stand before the first tokens; undefined: none
+  bool continues = false;    ///< the sequences began in earlier passes, whose cache is used
+  /// The rows whose result is wanted, int64 [n]; undefined: all. Keys and values are those of all.
+  torch::Tensor wanted = {};
+};
+
 /// Linear layers with their paths below a module.
 using NamedLinears = std::vector<std::pair<std::string, Linear>>;
 
@@ -29,14 +41,8 @@ class SelfAttentionImpl : public torch::nn::Module {
  public:
   SelfAttentionImpl(const DecoderConfig& config, torch::TensorOptions options);
 
-  /// Without rotation where `angles` are undefined. `prefix_rows`: the rows of `x` that an
-  /// `InputAttachment` put in front, or undefined. `continues`: `x` goes on with a cache.
-  torch::Tensor forward(
-      const torch::Tensor& x,
-      const RopeAngles& angles,
-      const Attend& attend,
-      const torch::Tensor& prefix_rows,
-      bool continues);
+  /// Of `x` [rows, hidden], the wanted rows. Without rotation where the pass has no angles.
+  torch::Tensor forward(const torch::Tensor& x, const LayerPass& pass);
 
   /// Of `x` [rows, hidden]; normed but not rotated.
   Projections project(const torch::Tensor& x);
@@ -83,16 +89,6 @@ class MlpImpl : public torch::nn::Module {
 };
 TORCH_MODULE(Mlp);
 
-/// What a layer needs of the pass that it is part of.
-struct LayerPass {
-  RopeAngles angles;
-  Attend attend;
-  RecurrentPass recurrent;
-  double dropout = 0.0;      ///< of the output of both branches
-  torch::Tensor prefix_rows; ///< rows that stand before the first tokens; undefined: none
-  bool continues = false;    ///< the sequences began in earlier passes, whose cache is used
-};
-
 /// The two parts of a block that add to the residual stream.
 enum class SubLayer { kAttention, kMlp };
 
@@ -103,7 +99,7 @@ class DecoderLayerImpl : public torch::nn::Module {
  public:
   DecoderLayerImpl(const DecoderConfig& config, std::int64_t index, torch::TensorOptions options);
 
-  /// `x` is [rows, hidden].
+  /// `x` is [rows, hidden]; the result has the wanted rows.
   torch::Tensor forward(const torch::Tensor& x, const LayerPass& pass);
 
   /// In checkpoint order.

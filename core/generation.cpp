@@ -242,11 +242,16 @@ void Generator::prefill(const std::vector<std::size_t>& group) {
   select_route(group, steps);
   KvCache cache = prefix_.copy(std::vector<std::int64_t>(group.size(), 0));
   const torch::Tensor all = torch::tensor(ids, torch::kInt64).to(model_->device());
+  const torch::Tensor last = torch::tensor(ends, torch::kInt64).to(model_->device());
+  const bool any_lengths = model_->takes_unequal_steps();
+  // Rows with adapters of their own have them given for the whole pass.
+  const torch::Tensor wanted = options_.routing.select ? torch::Tensor() : last;
   torch::Tensor hidden =
-      model_->takes_unequal_steps()
-          ? model_->hidden_cached(all, steps, cache)
-          : model_->hidden_cached(all.view({cache.rows(), -1}), cache).flatten(0, 1);
-  hidden = hidden.index_select(0, torch::tensor(ends, torch::kInt64).to(model_->device()));
+      any_lengths ? model_->hidden_cached(all, steps, cache, wanted)
+                  : model_->hidden_cached(all.view({cache.rows(), -1}), cache).flatten(0, 1);
+  if (!any_lengths || !wanted.defined()) {
+    hidden = hidden.index_select(0, last);
+  }
   std::vector<Row> rows;
   std::vector<Row*> pointers;
   for (const std::size_t index : group) {

@@ -88,9 +88,11 @@ LabelLoss output_layer_loss(
   const torch::Tensor states = hidden.detach();
   LabelLoss total;
   std::vector<torch::Tensor> gradients;
-  for (std::int64_t first = 0; first < rows; first += chunk) {
-    const std::int64_t count = std::min(chunk, rows - first);
-    const std::int64_t kl_count = std::clamp<std::int64_t>(held - first, 0, count);
+  std::int64_t count = 0;
+  for (std::int64_t first = 0; first < rows; first += count) {
+    // Rows held to the base apart from the others, which take one pass.
+    count = std::min(chunk, (first < held ? held : rows) - first);
+    const std::int64_t kl_count = first < held ? count : 0;
     torch::Tensor base_logits;
     if (kl_count > 0) {
       const torch::NoGradGuard no_grad;

@@ -7,10 +7,9 @@
 
 namespace errata {
 
-void PackedBatch::fill_rows(std::int64_t multiple) {
-  const std::int64_t rest = (multiple - rows() % multiple) % multiple;
-  if (rest > 0) {
-    ids = torch::cat({ids, torch::zeros({rest}, ids.options())});
+void PackedBatch::fill_to(std::int64_t count) {
+  if (count > rows()) {
+    ids = torch::cat({ids, torch::zeros({count - rows()}, ids.options())});
   }
 }
 

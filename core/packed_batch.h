@@ -28,9 +28,9 @@ struct PackedBatch {
 
   std::int64_t rows() const { return ids.size(0); }
 
-  /// Appends rows of token 0 that belong to no sequence, up to a multiple of `multiple`. What is
-  /// computed from them means nothing, and nothing else depends on them.
-  void fill_rows(std::int64_t multiple);
+  /// Appends rows of token 0 that belong to no sequence, up to `count` rows. What is computed from
+  /// them means nothing, and nothing else depends on them.
+  void fill_to(std::int64_t count);
 };
 
 /// A batch with `length` further rows before each sequence of another one.

@@ -81,8 +81,7 @@ void score_batch(
     }
   }
   const auto device = model->device();
-  const torch::Tensor hidden =
-      model->hidden(batch).index_select(0, torch::tensor(rows, torch::kInt64).to(device));
+  const torch::Tensor hidden = model->hidden(batch, torch::tensor(rows, torch::kInt64).to(device));
   const torch::Tensor target = torch::tensor(targets, torch::kInt64).to(device);
   visit_logits(model, hidden, [&](std::int64_t begin, const torch::Tensor& logits) {
     const torch::Tensor wanted = target.narrow(0, begin, logits.size(0));

@@ -13,6 +13,9 @@ struct TrainExample {
   /// The loss may also hold the model to the base's own distribution here (KL).
   bool rehearsal = false;
   double weight = 1.0; ///< of this example's label positions among the others
+  /// The loss is KL(base || model) instead of the tokens' cross-entropy: the same in the mean over
+  /// tokens that the base would draw here, without their noise (1503.02531).
+  bool distilled = false;
 
   /// Rows of a forward pass: the last token predicts nothing.
   std::int64_t rows() const { return static_cast<std::int64_t>(tokens.size()) - 1; }

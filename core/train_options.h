@@ -35,7 +35,8 @@ struct TrainOptions {
   /// is below it (without epochs: of the last 20 steps); 0: off.
   double early_stop = 0.0;
   double residual_dropout = 0.0;
-  /// Weight of the mean KL(base || model) over the label positions of rehearsal examples.
+  /// Weight of the mean KL(base || model) over the label positions of rehearsal examples that are
+  /// not distilled.
   double kl = 0.0;
   std::uint64_t seed = 0; ///< of dropout; batches have their own
   /// Whatever else a resumed run must share with the interrupted one: hashes of model and data.

@@ -15,51 +15,19 @@ void append_label_rows(
   }
 }
 
-// Rehearsal first, so that the rows held to the base stand together at the front.
-MicroBatch rehearsal_first(const MicroBatch& micro) {
-  MicroBatch ordered = micro;
-  std::stable_partition(ordered.begin(), ordered.end(), [](const PlannedExample& planned) {
-    return planned.example->rehearsal;
-  });
-  return ordered;
-}
-
-MicroBatch rehearsal_only(const MicroBatch& micro) {
-  MicroBatch held;
-  std::copy_if(
-      micro.begin(), micro.end(), std::back_inserter(held), [](const PlannedExample& planned) {
-        return planned.example->rehearsal;
-      });
-  return held;
-}
-
 torch::Tensor to_device(const std::vector<std::int64_t>& values, torch::Device device) {
   return torch::tensor(values, torch::kInt64).to(device, /*non_blocking=*/true);
 }
 
 // oneDNN compiles its bfloat16 products for each number of rows, and a batch hardly ever has the
-// last one's: filled up to a few sizes, they are compiled once. Small batches would be mostly
-// filling.
+// last one's: filled up to a few sizes, they are compiled once.
 std::int64_t common_multiple(std::int64_t rows, const torch::Device& device, torch::Dtype dtype) {
-  constexpr std::int64_t kLeastRows = 128;
+  constexpr std::int64_t kSomeRows = 128;
   constexpr std::int64_t kManyRows = 1024;
-  if (!device.is_cpu() || dtype != torch::kBFloat16 || rows < kLeastRows) {
+  if (!device.is_cpu() || dtype != torch::kBFloat16) {
     return 1;
   }
-  return rows >= kManyRows ? 64 : 32;
-}
-
-// Further entries that change nothing: the first row with no weight.
-void fill_labels(
-    std::vector<std::int64_t>& rows,
-    std::vector<std::int64_t>& labels,
-    std::vector<float>& weights,
-    std::int64_t multiple) {
-  while (static_cast<std::int64_t>(rows.size()) % multiple != 0) {
-    rows.push_back(rows.front());
-    labels.push_back(labels.front());
-    weights.push_back(0);
-  }
+  return rows >= kManyRows ? 64 : rows >= kSomeRows ? 32 : 16;
 }
 
 // Turns the adapter off, or the base's weights on, for a scope.
@@ -97,6 +65,18 @@ double TrainPass::row_weight(const TrainExample& example) const {
              : example.weight / static_cast<double>(example.labels());
 }
 
+bool TrainPass::held_to_base(const TrainExample& example) const {
+  return example.distilled || (options_.kl > 0 && example.rehearsal);
+}
+
+TrainPass::RowWeights TrainPass::row_weights(const TrainExample& example, Scale scale) const {
+  const double own = row_weight(example) * scale.per_weight;
+  if (example.distilled) {
+    return {0, own};
+  }
+  return {own, held_to_base(example) ? scale.per_kl_row : 0.0};
+}
+
 TrainPass::Scale TrainPass::scale_of(const StepBatch& batch) const {
   double weight = 0;
   double kl_rows = 0;
@@ -111,40 +91,75 @@ TrainPass::Scale TrainPass::scale_of(const StepBatch& batch) const {
           " tokens has its first label at ",
           example.first_label);
       weight += row_weight(example) * static_cast<double>(example.labels());
-      kl_rows += example.rehearsal ? static_cast<double>(example.labels()) : 0.0;
+      const bool penalised = held_to_base(example) && !example.distilled;
+      kl_rows += penalised ? static_cast<double>(example.labels()) : 0.0;
     }
   }
   ERRATA_CHECK(weight > 0, ErrorCode::kInternal, "the examples of a step have no weight");
   return {1.0 / weight, kl_rows > 0 ? options_.kl / kl_rows : 0.0};
 }
 
+// What is held to the base, and then the others, each filled up with entries that change nothing.
 LabelTargets TrainPass::targets_of(
     const MicroBatch& micro, const PackedBatch& packed, Scale scale) const {
   std::vector<std::int64_t> rows;
   std::vector<std::int64_t> labels;
   std::vector<float> weights;
-  std::int64_t held = 0;
-  for (std::size_t i = 0; i < micro.size(); ++i) {
-    const TrainExample& example = *micro[i].example;
-    append_label_rows(example, packed.first_row[i], rows);
-    labels.insert(labels.end(), example.tokens.begin() + example.first_label, example.tokens.end());
-    weights.resize(rows.size(), static_cast<float>(row_weight(example) * scale.per_weight));
-    held += example.rehearsal ? example.labels() : 0;
+  std::vector<float> kl_weights;
+  for (const bool held : {true, false}) {
+    for (std::size_t i = 0; i < micro.size(); ++i) {
+      const TrainExample& example = *micro[i].example;
+      if (held_to_base(example) != held) {
+        continue;
+      }
+      append_label_rows(example, packed.first_row[i], rows);
+      labels.insert(
+          labels.end(), example.tokens.begin() + example.first_label, example.tokens.end());
+      const RowWeights own = row_weights(example, scale);
+      weights.resize(rows.size(), static_cast<float>(own.token));
+      if (held) {
+        kl_weights.resize(rows.size(), static_cast<float>(own.base));
+      }
+    }
+    if (rows.empty()) {
+      continue;
+    }
+    fill(rows);
+    labels.resize(rows.size(), labels.front());
+    weights.resize(rows.size(), 0.0F);
+    if (held) {
+      kl_weights.resize(rows.size(), 0.0F);
+    }
   }
   const torch::Device device = packed.ids.device();
-  const auto count = static_cast<std::int64_t>(rows.size());
-  fill_labels(rows, labels, weights, common_multiple(count, device, model_->compute_dtype()));
   LabelTargets targets;
   targets.rows = to_device(rows, device);
   targets.labels = to_device(labels, device);
   targets.weights = torch::tensor(weights, torch::kFloat32).to(device);
-  targets.kl_weights = torch::full({held}, scale.per_kl_row, targets.weights.options());
+  targets.kl_weights = torch::tensor(kl_weights, torch::kFloat32).to(device);
   return targets;
 }
 
-torch::Tensor TrainPass::hidden_of(const MicroBatch& micro, const PackedBatch& packed) {
+std::int64_t TrainPass::fitting(std::int64_t rows) const {
+  const std::int64_t multiple = common_multiple(rows, model_->device(), model_->compute_dtype());
+  return (rows + multiple - 1) / multiple * multiple;
+}
+
+void TrainPass::fill(std::vector<std::int64_t>& rows) const {
+  rows.resize(
+      static_cast<std::size_t>(fitting(static_cast<std::int64_t>(rows.size()))), rows.front());
+}
+
+PackedBatch TrainPass::pack_filled(const MicroBatch& micro) const {
+  PackedBatch packed = pack_examples(micro, model_->device());
+  packed.fill_to(fitting(packed.rows()));
+  return packed;
+}
+
+torch::Tensor TrainPass::hidden_of(
+    const MicroBatch& micro, const PackedBatch& packed, const torch::Tensor& rows) {
   if (options_.first_layer == 0) {
-    return model_->hidden(packed);
+    return model_->hidden(packed, rows);
   }
   torch::Tensor states;
   if (cache_) {
@@ -153,36 +168,43 @@ torch::Tensor TrainPass::hidden_of(const MicroBatch& micro, const PackedBatch& p
     const torch::NoGradGuard no_grad;
     states = model_->states_before(options_.first_layer, packed);
   }
-  return model_->hidden_from(options_.first_layer, states, packed);
+  return model_->hidden_from(options_.first_layer, states, packed, rows);
 }
 
 torch::Tensor TrainPass::base_hidden_of(const MicroBatch& micro) {
-  const MicroBatch held = rehearsal_only(micro);
-  if (options_.kl == 0.0 || held.empty()) {
+  MicroBatch held;
+  std::copy_if(
+      micro.begin(), micro.end(), std::back_inserter(held), [&](const PlannedExample& planned) {
+        return held_to_base(*planned.example);
+      });
+  if (held.empty()) {
     return {};
   }
+  ERRATA_CHECK(
+      options_.use_base, ErrorCode::kInternal, "distilled examples need a way to run the base");
   const torch::NoGradGuard no_grad;
   const BaseScope base(options_.use_base);
-  const PackedBatch packed = pack_examples(held, model_->device());
+  const PackedBatch packed = pack_filled(held);
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < held.size(); ++i) {
     append_label_rows(*held[i].example, packed.first_row[i], rows);
   }
-  return hidden_of(held, packed).index_select(0, to_device(rows, packed.ids.device()));
+  fill(rows);
+  return hidden_of(held, packed, to_device(rows, packed.ids.device()));
 }
 
 TrainPass::Result TrainPass::accumulate(const StepBatch& batch) {
   const Scale scale = scale_of(batch);
   Result result;
-  for (const MicroBatch& unordered : batch.micro) {
-    const MicroBatch micro = options_.kl > 0 ? rehearsal_first(unordered) : unordered;
+  for (const MicroBatch& micro : batch.micro) {
     // The base's pass comes first: no graph of the trained model may see its weights swapped.
     const torch::Tensor base = base_hidden_of(micro);
-    PackedBatch packed = pack_examples(micro, model_->device());
-    result.rows += packed.rows();
-    packed.fill_rows(common_multiple(packed.rows(), packed.ids.device(), model_->compute_dtype()));
+    const PackedBatch packed = pack_filled(micro);
+    for (const PlannedExample& planned : micro) {
+      result.rows += planned.example->rows();
+    }
     const LabelTargets targets = targets_of(micro, packed, scale);
-    const torch::Tensor at_labels = hidden_of(micro, packed).index_select(0, targets.rows);
+    const torch::Tensor at_labels = hidden_of(micro, packed, targets.rows);
     torch::Tensor gradient;
     const LabelLoss loss = output_layer_loss(model_, at_labels, base, targets, gradient);
     if (at_labels.requires_grad()) { // else nothing but the output layer is trained

@@ -21,7 +21,8 @@ class TrainPass {
     std::int64_t first_layer = 0; ///< nothing below it is trained
     LossMean loss_mean = LossMean::kTokens;
     double kl = 0.0;
-    /// Called with true before and with false after the base's own pass, which KL needs.
+    /// Called with true before and with false after the base's own pass, which KL and distilled
+    /// examples need.
     std::function<void(bool)> use_base;
   };
 
@@ -43,12 +44,24 @@ class TrainPass {
     double per_weight = 0;
     double per_kl_row = 0;
   };
+  /// What a label position of an example counts: by its token, and by the base's distribution.
+  struct RowWeights {
+    double token = 0;
+    double base = 0;
+  };
 
   Scale scale_of(const StepBatch& batch) const;
   LabelTargets targets_of(const MicroBatch& micro, const PackedBatch& packed, Scale scale) const;
-  torch::Tensor hidden_of(const MicroBatch& micro, const PackedBatch& packed);
+  torch::Tensor hidden_of(
+      const MicroBatch& micro, const PackedBatch& packed, const torch::Tensor& rows);
+  PackedBatch pack_filled(const MicroBatch& micro) const;
+  /// At how many rows a product of `rows` runs best, and rows filled up to that many.
+  std::int64_t fitting(std::int64_t rows) const;
+  void fill(std::vector<std::int64_t>& rows) const;
   torch::Tensor base_hidden_of(const MicroBatch& micro);
   double row_weight(const TrainExample& example) const;
+  RowWeights row_weights(const TrainExample& example, Scale scale) const;
+  bool held_to_base(const TrainExample& example) const;
 
   Decoder model_;
   Options options_;

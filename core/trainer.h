@@ -77,7 +77,8 @@ class Trainer {
   FlatParameters& parameters() { return parameters_; }
   /// Nothing below this layer is trained (0 at first).
   void set_first_layer(std::int64_t layer) { first_layer_ = layer; }
-  /// For the KL term: makes the model compute the base (true) and itself again (false).
+  /// For the KL term and distilled examples: makes the model compute the base (true) and itself
+  /// again (false).
   void set_base_switch(std::function<void(bool)> use_base) { use_base_ = std::move(use_base); }
   void add_hook(std::unique_ptr<TrainHook> hook) { hooks_.push_back(std::move(hook)); }
 

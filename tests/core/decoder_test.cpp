@@ -4,6 +4,7 @@
 #include "tests/support/grad_check.h"
 #include "tests/support/reference_decoder.h"
 #include "tests/support/tiny_decoder.h"
+#include "tests/support/tiny_griffin.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -18,6 +19,7 @@ using testing_support::random_decoder;
 using testing_support::random_sequences;
 using testing_support::ReferenceDecoder;
 using testing_support::tiny_gemma3;
+using testing_support::tiny_griffin;
 using testing_support::tiny_llama;
 
 // The decoder on packed sequences against the reference on one at a time.
@@ -125,7 +127,7 @@ TEST(DecoderTest, FilledRowsChangeNothing) {
     model->set_compute_dtype(dtype);
     const PackedBatch batch = pack(random_sequences(5, 9, 29));
     PackedBatch filled = batch;
-    filled.fill_rows(64);
+    filled.fill_to(64);
     ASSERT_GT(filled.rows(), batch.rows());
     const auto trained = model->parameters();
     const auto run = [&](const PackedBatch& packed) {
@@ -164,6 +166,41 @@ TEST(DecoderTest, FrozenPrefixEqualsFullPass) {
   EXPECT_TRUE(torch::equal(found, full));
   const torch::Tensor grad = torch::autograd::grad({(found * weights).sum()}, {last})[0];
   EXPECT_LT(largest_difference(grad, wanted), 1e-12);
+}
+
+// In any order and repeated, with their gradients, from any layer on.
+TEST(DecoderTest, WantedRowsAreThoseOfTheWholePass) {
+  DecoderConfig parallel = tiny_llama();
+  parallel.parallel_block = true;
+  DecoderConfig recurrent = tiny_griffin();
+  std::swap(recurrent.layers[1], recurrent.layers[2]); // ends with a recurrent layer
+  for (const DecoderConfig& config : {tiny_gemma3(), tiny_llama(), recurrent, parallel}) {
+    SCOPED_TRACE(config.model_type);
+    Decoder model = random_decoder(config);
+    const PackedBatch batch = pack(random_sequences(5, 9, config.vocab_size));
+    const std::int64_t last = batch.rows() - 1;
+    const torch::Tensor rows = torch::tensor({last, 0L, 3L, 3L, last / 2}, torch::kInt64);
+    const torch::Tensor weights = torch::randn({5, config.hidden_size}, torch::kFloat64);
+    const auto run = [&](const torch::Tensor& hidden) {
+      auto results = torch::autograd::grad(
+          {(hidden * weights).sum()}, model->parameters(), {}, std::nullopt, false, true);
+      results.push_back(hidden.detach());
+      return results;
+    };
+    const auto expected = run(model->hidden(batch).index_select(0, rows));
+    const auto found = run(model->hidden(batch, rows));
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+      ASSERT_EQ(found[i].defined(), expected[i].defined());
+      if (expected[i].defined()) {
+        EXPECT_LT(largest_difference(found[i], expected[i]), 1e-11) << i;
+      }
+    }
+    const std::int64_t layers = config.num_layers();
+    const torch::Tensor states = model->states_before(layers, batch).detach();
+    EXPECT_LT(
+        largest_difference(model->hidden_from(layers, states, batch, rows), expected.back()),
+        1e-12);
+  }
 }
 
 TEST(DecoderTest, NoGraphBelowTheFirstTrainableLayer) {

@@ -23,11 +23,11 @@ TEST(PackedBatchTest, SortsByLengthAndKeepsTies) {
   EXPECT_EQ(batch.groups[1].length, 3);
 }
 
-TEST(PackedBatchTest, FillsRowsUpToAMultiple) {
+TEST(PackedBatchTest, FillsRowsUpToACount) {
   PackedBatch batch = pack(std::vector<std::vector<std::int32_t>>{{1, 2, 3}, {4, 5}});
-  batch.fill_rows(5);
+  batch.fill_to(3);
   EXPECT_EQ(batch.rows(), 5);
-  batch.fill_rows(4);
+  batch.fill_to(8);
   EXPECT_TRUE(torch::equal(batch.ids, torch::tensor({4, 5, 1, 2, 3, 0, 0, 0}, torch::kInt64)));
   EXPECT_EQ(batch.groups.back().count, 1);
 }

@@ -16,6 +16,7 @@ class TrainPassTest : public testing_support::SeedingTest {
  protected:
   TrainPassTest() {
     for (TrainExample& example : random_examples(9, model->config().vocab_size)) {
+      example.distilled = examples.size() % 4 == 2;
       examples.push_back(std::make_shared<const TrainExample>(std::move(example)));
     }
     for (torch::Tensor& parameter : model->parameters()) {
@@ -70,19 +71,21 @@ class TrainPassTest : public testing_support::SeedingTest {
       use_base(true);
       const torch::Tensor q = log_p();
       use_base(false);
-      double nll = 0;
+      double own = 0;
       for (std::int64_t t = example->first_label; t <= example->rows(); ++t) {
-        nll -= p[t - 1][example->tokens[static_cast<std::size_t>(t)]].item<double>();
-        if (example->rehearsal) {
-          divergence += (q[t - 1].exp() * (q[t - 1] - p[t - 1])).sum().item<double>();
+        const double kl_row = (q[t - 1].exp() * (q[t - 1] - p[t - 1])).sum().item<double>();
+        const auto token = static_cast<std::int64_t>(example->tokens[static_cast<std::size_t>(t)]);
+        own += example->distilled ? kl_row : -p[t - 1][token].item<double>();
+        if (example->rehearsal && !example->distilled) {
+          divergence += kl_row;
           held += 1;
         }
       }
       const auto labels = static_cast<double>(example->labels());
-      sum += example->weight * (mean == LossMean::kTokens ? nll : nll / labels);
+      sum += example->weight * (mean == LossMean::kTokens ? own : own / labels);
       weight += example->weight * (mean == LossMean::kTokens ? labels : 1.0);
     }
-    return sum / weight + kl * divergence / held;
+    return sum / weight + (held > 0 ? kl * divergence / held : 0.0);
   }
 
   // Stands in for an edit: the base has another up_proj in the last layer.
@@ -141,6 +144,23 @@ TEST_F(TrainPassTest, GradientMatchesFiniteDifferencesWithDivergence) {
     EXPECT_NEAR(gradient.data_ptr<double>()[i], (above - below) / (2 * kStep), 1e-6)
         << "element " << i;
   }
+}
+
+// Distilled examples need no KL term, and a model that is the base has nothing to learn from them.
+TEST_F(TrainPassTest, DistillationEndsAtTheBase) {
+  std::erase_if(examples, [](const auto& example) { return !example->distilled; });
+  ASSERT_GE(examples.size(), 2U);
+  TrainPass apart(model, {0, LossMean::kTokens, 0.0, [this](bool base) { use_base(base); }});
+  EXPECT_GT(gradients(apart, 1, 0).first, 1e-4);
+  EXPECT_NEAR(gradients(apart, 1, 0).first, expected_loss(LossMean::kTokens, 0.0), 1e-6);
+  TrainPass at_base(model, {0, LossMean::kTokens, 0.0, [](bool) {}});
+  const auto [loss, found] = gradients(at_base, 1, 0);
+  EXPECT_NEAR(loss, 0, 1e-12);
+  for (const torch::Tensor& gradient : found) {
+    EXPECT_LT(gradient.abs().max().item<double>(), 1e-12);
+  }
+  TrainPass without(model, {0, LossMean::kTokens, 0.0, {}});
+  EXPECT_THROW(without.accumulate(batch(1)), Error);
 }
 
 TEST_F(TrainPassTest, MicroBatchesAddUpToTheWholeStep) {

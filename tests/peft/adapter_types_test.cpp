@@ -24,6 +24,7 @@ namespace {
 
 using testing_support::biased_decoder;
 using testing_support::expect_error;
+using testing_support::expect_wanted_rows;
 using testing_support::log_probabilities;
 using testing_support::TemporaryDirectory;
 using testing_support::tiny_decoder;
@@ -91,6 +92,13 @@ TEST_P(AdapterTypesTest, FreshItChangesNothing) {
     shake(*adapter);
     EXPECT_GT(distance(log_probabilities(model), before), 0.01);
   }
+}
+
+TEST_P(AdapterTypesTest, SomeRowsAreThoseOfTheWholePass) {
+  Decoder model = biased_decoder();
+  const auto adapter = attach_adapter(model, config(), 7);
+  shake(*adapter);
+  expect_wanted_rows(model);
 }
 
 TEST_P(AdapterTypesTest, GradientsAreThoseOfTheOutput) {

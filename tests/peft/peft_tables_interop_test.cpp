@@ -140,7 +140,7 @@ TEST_F(PeftTablesInteropTest, MergesOfTiedModelsAreUntied) {
     std::vector<std::vector<double>> own;
     std::vector<std::string> commands;
     const std::string table = family == "gemma3" ? "embed_tokens" : "wte";
-    for (const std::string target : {table, std::string("lm_head")}) {
+    for (const std::string& target : {table, std::string("lm_head")}) {
       const auto adapter = attach_adapter(base.decoder, on({target}), 5);
       shake(*adapter);
       const std::string ours = path(concat("tied-", family, "-", target));

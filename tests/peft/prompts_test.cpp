@@ -20,6 +20,7 @@ namespace errata::peft {
 namespace {
 
 using testing_support::expect_error;
+using testing_support::expect_wanted_rows;
 using testing_support::TemporaryDirectory;
 using testing_support::tiny_decoder;
 
@@ -116,6 +117,12 @@ TEST_P(PromptsTest, StartsAsPromisedAndComesOffWithoutATrace) {
     EXPECT_FALSE(torch::equal(by_text(model_), before));
   }
   EXPECT_TRUE(torch::equal(by_text(model_), before));
+}
+
+TEST_P(PromptsTest, SomeRowsAreThoseOfTheWholePass) {
+  const auto adapter = attach_adapter(model_, GetParam().config, 7);
+  shake(*adapter);
+  expect_wanted_rows(model_);
 }
 
 TEST_P(PromptsTest, CachesSeeIt) {

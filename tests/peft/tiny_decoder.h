@@ -89,4 +89,13 @@ inline torch::Tensor log_probabilities(Decoder& decoder) {
   return torch::log_softmax(logits.to(torch::kFloat32), -1).cpu();
 }
 
+/// Rows asked for alone are those of the whole pass, whatever is attached.
+inline void expect_wanted_rows(Decoder& decoder) {
+  const torch::NoGradGuard no_grad;
+  const PackedBatch batch = tiny_batch();
+  const torch::Tensor rows = torch::tensor({10, 3, 3, 6}, torch::kInt64);
+  const torch::Tensor whole = decoder->hidden(batch).index_select(0, rows);
+  EXPECT_LT((decoder->hidden(batch, rows) - whole).abs().max().item<double>(), 2e-5);
+}
+
 } // namespace errata::testing_support
