@@ -162,6 +162,11 @@ void check_terms(const EditSetup& setup) {
       "--null-space needs unchanged facts to measure; it works with --from and --to, not with "
       "prompts given outright");
   ERRATA_CHECK(
+      editor.init != "eva" || !setup.given_outright(),
+      ErrorCode::kInvalidArgument,
+      "--init eva needs unchanged facts to look at; it works with --from and --to, not with "
+      "prompts given outright");
+  ERRATA_CHECK(
       setup.batches.empty() || (editor.method == "lora" && editor.kl == 0),
       ErrorCode::kInvalidArgument,
       "--batches goes on training one LoRA, away from the base; use --method lora without --kl");

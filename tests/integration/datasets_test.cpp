@@ -127,6 +127,8 @@ TEST_F(DatasetsTest, UnknownSetsAndMixedSourcesAreRefused) {
   expect_failure(2, {"'mquak'", "'mquake'"}, edit_set("x", "mquak"));
   expect_failure(2, {"--set and days"}, edit_set("x", "mquake", {"--from", "2020-01-01"}));
   expect_failure(2, {"--batches"}, edit_set("x", "mquake", {"--batches", "yearly"}));
+  expect_failure(2, {"--init eva"}, edit_set("x", "counterfact", {"--init", "eva"}));
+  expect_failure(2, {"--null-space"}, edit_set("x", "counterfact", {"--null-space", "0.03"}));
   expect_failure(
       2, {"--set names a set of a store"}, {"edit-batch", "--model", path("model"), "--set", "m"});
   EXPECT_FALSE(fs::exists(path("x")));
