@@ -210,7 +210,7 @@ std::string editor_help() {
   std::string text =
       "Why these defaults: edits alone are learnt quickly, and at the cost of their neighbours.\n"
       "Four things hold what must stay. Rehearsal (in --augment) trains on unchanged facts, the\n"
-      "nearest ones most, so that those are kept. Echo trains on what the base itself says to\n"
+      "nearest ones most, so that those are kept. Echo distils what the base itself says to\n"
       "questions that have no answer, which keeps the names that no rehearsed fact holds.\n"
       "--null-space keeps the updates of a LoRA out of the directions that a layer's inputs have\n"
       "all the time, so that facts nobody rehearsed are kept too. --anchor takes every trained\n"

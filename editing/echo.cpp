@@ -37,7 +37,7 @@ std::vector<Document> echo_documents(
     const bool says_something = text.find_first_not_of(" \t\n") != std::string::npos;
     if (answers[i].finish == Finish::kEos && says_something &&
         !open.names_kept_fact(prompts[i] + text)) {
-      documents.push_back({prompts[i], std::move(text), "echo", true});
+      documents.push_back({prompts[i], std::move(text), "echo", true, true});
     }
   }
   return documents;

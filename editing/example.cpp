@@ -21,6 +21,7 @@ TrainExample make_example(
   const std::vector<std::int32_t> prompt = tokenizer.encode_prompt(document.prompt);
   TrainExample example;
   example.rehearsal = document.rehearsal;
+  example.distilled = document.distilled;
   example.tokens = tokenizer.encode_prompt(document.prompt + document.completion);
   const bool continues = example.tokens.size() > prompt.size() &&
                          std::equal(prompt.begin(), prompt.end(), example.tokens.begin());

@@ -15,6 +15,8 @@ struct Document {
   std::string kind;       ///< which part of the mixture it belongs to: "edit.question"
   /// Rehearsal: the loss may also hold the model to the base's own distribution (KL).
   bool rehearsal = false;
+  /// The base said it: the loss is the distance from the base's own distribution (distillation).
+  bool distilled = false;
 };
 
 /// An endless, deterministic sequence of documents: the same seed gives the same documents, so a

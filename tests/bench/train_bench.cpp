@@ -65,9 +65,12 @@ void train_step(benchmark::State& state) {
   Decoder model = bench::lab_decoder(parse_dtype("auto", torch::kCPU));
   const std::vector<Tokens> sequences = edit_like_sequences();
   const Step step = make_step(sequences, state.range(0) != 0, state.range(1) != 0);
+  const bool whole_layer = state.range(2) != 0;
   double tokens = 0;
   for (auto _ : state) {
-    const torch::Tensor at = model->hidden(step.batch).index_select(0, step.targets.rows);
+    const torch::Tensor at = whole_layer
+                                 ? model->hidden(step.batch).index_select(0, step.targets.rows)
+                                 : model->hidden(step.batch, step.targets.rows);
     torch::Tensor gradient;
     output_layer_loss(model, at, {}, step.targets, gradient);
     at.backward(gradient);
@@ -79,11 +82,12 @@ void train_step(benchmark::State& state) {
   state.counters["tokens/s"] = benchmark::Counter(tokens, benchmark::Counter::kIsRate);
 }
 BENCHMARK(train_step)
-    ->ArgNames({"padded", "logits_everywhere"})
-    ->Args({0, 0})
-    ->Args({1, 0})
-    ->Args({0, 1})
-    ->Args({1, 1})
+    ->ArgNames({"padded", "logits_everywhere", "whole_last_layer"})
+    ->Args({0, 0, 0})
+    ->Args({0, 0, 1})
+    ->Args({1, 0, 1})
+    ->Args({0, 1, 1})
+    ->Args({1, 1, 1})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 
