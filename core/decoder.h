@@ -42,8 +42,8 @@ class DecoderImpl : public torch::nn::Module {
   void initialise(double std = 0.02);
 
   /// Hidden states after the final norm [rows, hidden]; of the rows `wanted` (int64 [n], any order,
-  /// repeated or not) alone: [n, hidden]. The last layer then computes keys and values of all rows
-  /// and the rest, most of it, of those.
+  /// repeated or not) alone: [n, hidden]. The last layer then attends in all rows, and computes
+  /// its output projection, norms and MLP, which are most of it, in those.
   torch::Tensor hidden(const PackedBatch& batch, const torch::Tensor& wanted = {});
 
   /// The residual stream that enters `layer` [rows, hidden]: embedding and layers [0, layer).

@@ -29,7 +29,7 @@ struct LayerPass {
   double dropout = 0.0;      ///< of the output of both branches
   torch::Tensor prefix_rows; ///< rows that stand before the first tokens; undefined: none
   bool continues = false;    ///< the sequences began in earlier passes, whose cache is used
-  /// The rows whose result is wanted, int64 [n]; undefined: all. Keys and values are those of all.
+  /// The rows whose result is wanted, int64 [n]; undefined: all. Attention runs in all.
   torch::Tensor wanted = {};
 };
 

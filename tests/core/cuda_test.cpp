@@ -1,5 +1,4 @@
-// What a CUDA device computes is what the processor computes. Run where there
-// is one.
+// What a CUDA device computes is what the processor computes. Run where there is one.
 
 #include "core/generation.h"
 #include "core/packed_batch.h"
@@ -95,8 +94,7 @@ TEST(CudaTest, ScoresAreTheSame_CUDA) {
   EXPECT_EQ(top_tokens(model, {4, 8, 1}, 2).size(), 3U);
 }
 
-// Every term of training that draws nothing: packing, the loss, the cache of
-// what is frozen.
+// Every term of training that draws nothing: packing, the loss, the cache of what is frozen.
 TEST(CudaTest, TrainingIsTheSame_CUDA) {
   // How far training moves a matrix.
   const auto moved = [](Decoder model, OptimizerKind kind) {
@@ -124,8 +122,7 @@ TEST(CudaTest, TrainingIsTheSame_CUDA) {
   }
 }
 
-// Dropout, shuffling and a stream; interrupted and gone on with, it ends in the
-// same bytes.
+// Dropout, shuffling and a stream; interrupted and gone on with, it ends in the same bytes.
 TEST(CudaTest, AResumedRunEndsInTheSameBytes_CUDA) {
   struct Stop {};
   const auto run = [](const std::filesystem::path& directory, std::int64_t stop_at) {

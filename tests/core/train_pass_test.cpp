@@ -163,6 +163,26 @@ TEST_F(TrainPassTest, DistillationEndsAtTheBase) {
   EXPECT_THROW(without.accumulate(batch(1)), Error);
 }
 
+// In bfloat16 rows and labels are filled up, apart for what is held to the base: none of it counts.
+TEST_F(TrainPassTest, FilledLabelsCountNothing) {
+  model->to(torch::kFloat32);
+  model->set_compute_dtype(torch::kFloat32);
+  base_up = base_up.to(torch::kFloat32);
+  TrainPass pass(model, {0, LossMean::kTokens, 0.7, [this](bool base) { use_base(base); }});
+  const auto exact = gradients(pass, 2, 0);
+  model->set_compute_dtype(torch::kBFloat16);
+  const auto filled = gradients(pass, 2, 0);
+  EXPECT_NEAR(filled.first, exact.first, 0.02 * exact.first);
+  double difference = 0;
+  double size = 0;
+  for (std::size_t i = 0; i < exact.second.size(); ++i) {
+    difference += (filled.second[i] - exact.second[i]).square().sum().item<double>();
+    size += exact.second[i].square().sum().item<double>();
+  }
+  EXPECT_LT(std::sqrt(difference), 0.1 * std::sqrt(size));
+  EXPECT_EQ(pass.accumulate(batch(1)).rows, pass.accumulate(batch(3)).rows); // fillers apart
+}
+
 TEST_F(TrainPassTest, MicroBatchesAddUpToTheWholeStep) {
   TrainPass pass(model, {0, LossMean::kTokens, 0.5, [this](bool base) { use_base(base); }});
   const auto whole = gradients(pass, 1, 0);

@@ -13,15 +13,7 @@ using datasets::EditKind;
 using ::testing::ElementsAre;
 using testing_support::expect_error;
 
-class EditStoreTest : public StoreTest {
- protected:
-  EditStore make() const {
-    EditStore store = EditStore::create(file("s"));
-    store.put_relation(relation("capital"));
-    store.put_relation(relation("borders", false));
-    return store;
-  }
-};
+class EditStoreTest : public StoreTest {};
 
 TEST_F(EditStoreTest, SuccessionEndsTheFormerValue) {
   EditStore store = make();

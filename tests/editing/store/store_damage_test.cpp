@@ -17,12 +17,6 @@ using testing_support::expect_error;
 // Full disks, foreign files and damaged stores.
 class StoreDamageTest : public StoreTest {
  protected:
-  EditStore make(const std::string& name = "s") const {
-    EditStore store = EditStore::create(file(name));
-    store.put_relation(relation("capital"));
-    store.put_relation(relation("borders", false));
-    return store;
-  }
   // Runs SQL behind the store's back.
   void tamper(const std::string& name, const std::string& sql) const {
     sqlite3* database = nullptr;

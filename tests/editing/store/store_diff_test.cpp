@@ -15,12 +15,7 @@ using testing_support::expect_error;
 
 class StoreDiffTest : public StoreTest {
  protected:
-  EditStore make() const {
-    EditStore store = EditStore::create(file("s"), throwaway());
-    store.put_relation(relation("capital"));        // change 1
-    store.put_relation(relation("borders", false)); // change 2
-    return store;
-  }
+  EditStore make() const { return StoreTest::make("s", throwaway()); }
 };
 
 TEST_F(StoreDiffTest, TwoRecordTimesOfOneDay) {

@@ -13,15 +13,6 @@
 
 namespace errata::editing {
 
-/// Tests that write files into a directory of their own.
-class StoreTest : public ::testing::Test {
- protected:
-  std::filesystem::path file(const std::string& name) const { return directory_ / name; }
-
- private:
-  testing_support::TemporaryDirectory directory_;
-};
-
 /// Does not wait for the disk: for tests that make hundreds of stores.
 inline StoreOptions throwaway() {
   StoreOptions options;
@@ -37,5 +28,22 @@ inline datasets::Relation relation(const std::string& name, bool functional = tr
   relation.questions = {"What is the " + name + " of {s}?"};
   return relation;
 }
+
+/// Tests that write files into a directory of their own.
+class StoreTest : public ::testing::Test {
+ protected:
+  std::filesystem::path file(const std::string& name) const { return directory_ / name; }
+
+  /// A store of two relations, one and many values to a subject: changes 1 and 2.
+  EditStore make(const std::string& name = "s", const StoreOptions& options = {}) const {
+    EditStore store = EditStore::create(file(name), options);
+    store.put_relation(relation("capital"));
+    store.put_relation(relation("borders", false));
+    return store;
+  }
+
+ private:
+  testing_support::TemporaryDirectory directory_;
+};
 
 } // namespace errata::editing
