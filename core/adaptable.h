@@ -29,6 +29,10 @@ class ModuleAttachment {
   /// What the module may compute with in place of its own parameters, for the same result as
   /// `apply` at half the work; null: nothing.
   virtual const ModuleParameters* in_place() const { return nullptr; }
+
+  /// True when passes of several threads may go through it at once: it keeps nothing of a pass and
+  /// draws nothing.
+  virtual bool reentrant() const { return false; }
 };
 
 /// A module that adapters can change: a linear layer, a table of vectors or a norm. Its output is

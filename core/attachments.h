@@ -8,8 +8,8 @@
 #include <utility>
 #include <vector>
 
-// The attachment places (architecture.md) but the first, modules with a weight (core/adaptable.h).
-// `core` owns the interfaces, `peft` implements them.
+// The attachment places (architecture.md) but the first, modules with a weight (core/adaptable.h,
+// which says what `reentrant` means). `core` owns the interfaces, `peft` implements them.
 
 namespace errata {
 
@@ -23,6 +23,7 @@ class BlockAttachment {
   /// What is added to the residual stream instead of `f` [rows, hidden], the sub-layer's result;
   /// `x` [rows, hidden] is the stream before it.
   virtual torch::Tensor apply(const torch::Tensor& x, const torch::Tensor& f) = 0;
+  virtual bool reentrant() const { return false; }
 };
 
 /// Queries [rows, heads * head_dim], keys and values [rows, kv_heads * head_dim].
@@ -51,6 +52,7 @@ class AttentionAttachment {
     return {};
   }
   virtual bool after_projection() const { return false; }
+  virtual bool reentrant() const { return false; }
 };
 
 /// Place 4: positions before the first token of every sequence.
@@ -62,6 +64,7 @@ class InputAttachment {
   virtual std::int64_t length() const = 0;
   /// What stands there instead of token vectors [length, hidden].
   virtual torch::Tensor vectors() = 0;
+  virtual bool reentrant() const { return false; }
 };
 
 /// What is attached to one place, shared because an adapter keeps the pieces it attached.
@@ -73,6 +76,10 @@ class AttachmentList {
     std::erase_if(held_, [&](const auto& held) { return held.get() == attachment; });
   }
   bool empty() const { return held_.empty(); }
+  bool reentrant() const {
+    return std::all_of(
+        held_.begin(), held_.end(), [](const auto& held) { return held->reentrant(); });
+  }
   auto begin() const { return held_.begin(); }
   auto end() const { return held_.end(); }
 

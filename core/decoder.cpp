@@ -4,6 +4,7 @@
 #include "core/decoder_parts.h"
 #include "core/packed_attention.h"
 
+#include <algorithm>
 #include <numeric>
 
 namespace errata {
@@ -246,6 +247,25 @@ SelfAttention DecoderImpl::attention(std::int64_t layer) const {
 AttachmentList<BlockAttachment>& DecoderImpl::block_attachments(
     std::int64_t layer, SubLayer place) {
   return parts_->layer(layer)->attachments(place);
+}
+
+bool DecoderImpl::reentrant() const {
+  const auto modules = adaptables();
+  bool all = residual_dropout_ == 0 && input_attachments_.reentrant() &&
+             std::all_of(modules.begin(), modules.end(), [](const auto& module) {
+               const auto& attached = module.second->attachments();
+               return std::all_of(attached.begin(), attached.end(), [](const auto& attachment) {
+                 return attachment->reentrant();
+               });
+             });
+  for (std::int64_t i = 0; i < config_.num_layers(); ++i) {
+    DecoderLayer& layer = parts_->layer(i);
+    SelfAttention attention = layer->attention();
+    all = all && layer->attachments(SubLayer::kAttention).reentrant() &&
+          layer->attachments(SubLayer::kMlp).reentrant() &&
+          (!attention || attention->attachments().reentrant());
+  }
+  return all;
 }
 
 std::set<std::string> DecoderImpl::transposed_in_files() const {

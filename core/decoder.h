@@ -90,6 +90,10 @@ class DecoderImpl : public torch::nn::Module {
   /// (`kUnsupported`).
   AttachmentList<InputAttachment>& input_attachments() { return input_attachments_; }
 
+  /// True when passes of several threads may run at once: what is attached is reentrant, and there
+  /// is no dropout.
+  bool reentrant() const;
+
   /// Parameters whose files have them the other way round.
   std::set<std::string> transposed_in_files() const;
 

@@ -96,14 +96,17 @@ void gate_backward(
     Bfloat16* grad_up);
 
 /// Cross-entropy of each row's label and its gradient: `losses` [rows] get -log softmax(x)[id], and
-/// `logits` [rows, n] become weight (softmax(x) - one_hot(id)). `ids` must be below n.
+/// `logits` [rows, n] become weight (softmax(x) - one_hot(id)). `ids` must be below n; `scratch`
+/// has room for n numbers.
 struct Labels {
   std::int64_t n;
   const std::int64_t* ids;
   const float* weights;
 };
-void label_gradient(const Labels& labels, std::int64_t rows, float* logits, float* losses);
-void label_gradient(const Labels& labels, std::int64_t rows, Bfloat16* logits, float* losses);
+void label_gradient(
+    const Labels& labels, std::int64_t rows, float* logits, float* losses, float* scratch);
+void label_gradient(
+    const Labels& labels, std::int64_t rows, Bfloat16* logits, float* losses, float* scratch);
 
 /// Causal attention of one sequence: `q`, `out` [length, heads, head_dim], `k`, `v` [length,
 /// kv_heads, head_dim]; query head h reads KV head h kv_heads / heads. A query sees itself and what

@@ -32,11 +32,13 @@ LabelLoss label_loss_in_one_pass(
   with_kernel_type(logits.scalar_type(), [&](auto type) {
     using T = decltype(type);
     parallel_rows(logits.size(0), n, [&](std::int64_t begin, std::int64_t end) {
+      std::vector<float> scratch(static_cast<std::size_t>(n));
       kernels::label_gradient(
           {n, ids.data_ptr<std::int64_t>() + begin, factors.data_ptr<float>() + begin},
           end - begin,
           kernel_data<T>(logits) + begin * n,
-          losses.data_ptr<float>() + begin);
+          losses.data_ptr<float>() + begin,
+          scratch.data());
     });
   });
   const torch::Tensor sum = weighted_sum(losses, factors);
@@ -80,6 +82,7 @@ LabelLoss output_layer_loss(
     const torch::Tensor& base,
     const LabelTargets& targets,
     torch::Tensor& gradient,
+    GradientSink& sink,
     std::int64_t chunk_logits) {
   const std::int64_t rows = hidden.size(0);
   const std::int64_t held = base.defined() ? base.size(0) : 0;
@@ -115,8 +118,7 @@ LabelLoss output_layer_loss(
                   labels,
                   weights,
                   kl_count > 0 ? targets.kl_weights.narrow(0, first, kl_count) : torch::Tensor());
-    logits.backward(buffer);
-    gradients.push_back(leaf.grad());
+    gradients.push_back(sink.backward(logits, buffer, leaf));
     total.cross_entropy = total.cross_entropy.defined() ? total.cross_entropy + part.cross_entropy
                                                         : part.cross_entropy;
     total.kl = total.kl.defined() ? total.kl + part.kl : part.kl;

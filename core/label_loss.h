@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/decoder.h"
+#include "core/gradient_sink.h"
 #include "core/torch.h"
 
 namespace errata {
@@ -31,7 +32,7 @@ LabelLoss label_loss_(
 
 /// The label loss behind the output layer, at label rows only. The output layer runs forward and
 /// backward over a few rows at a time, so that no more than `chunk_logits` logits exist at once
-/// however long the batch is; gradients of a trained output layer accumulate on the way.
+/// however long the batch is; gradients of a trained output layer go to `sink` on the way.
 ///
 /// `hidden` [n, hidden] are the states at the label rows, `base` [m, hidden] those of the base at
 /// the first m, which go through the output layer without what is attached to it. Returns the loss
@@ -42,6 +43,7 @@ LabelLoss output_layer_loss(
     const torch::Tensor& base,
     const LabelTargets& targets,
     torch::Tensor& gradient,
+    GradientSink& sink,
     std::int64_t chunk_logits = std::int64_t{1} << 24);
 
 } // namespace errata

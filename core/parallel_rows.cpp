@@ -31,4 +31,14 @@ void parallel_rows(
       grain);
 }
 
+void side_by_side(std::int64_t count, const std::function<void(std::int64_t)>& work) {
+  const bool gradients = torch::GradMode::is_enabled();
+  parallel_rows(count, at::internal::GRAIN_SIZE, [&](std::int64_t begin, std::int64_t end) {
+    const torch::AutoGradMode mode(gradients);
+    for (std::int64_t i = begin; i < end; ++i) {
+      work(i);
+    }
+  });
+}
+
 } // namespace errata

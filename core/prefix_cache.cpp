@@ -1,11 +1,19 @@
 #include "core/prefix_cache.h"
 
+#include "core/parallel_rows.h"
+
+#include <algorithm>
 #include <numeric>
 
 namespace errata {
 namespace {
 
 constexpr std::int64_t kRowsAtOnce = 4096;
+
+struct Chunk {
+  MicroBatch examples;
+  std::vector<std::int64_t> first_rows; ///< where each begins in the cache
+};
 
 torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Device device) {
   return torch::tensor(values, torch::kInt64).to(device);
@@ -55,18 +63,27 @@ PrefixCache::PrefixCache(
   states_ = torch::empty(
       {rows, model->config().hidden_size},
       torch::TensorOptions(model->compute_dtype()).device(model->device()));
-  for (std::size_t begin = 0; begin < first_row_.size();) {
-    MicroBatch chunk;
-    std::vector<std::int64_t> first;
-    std::int64_t taken = 0;
-    while (begin < first_row_.size() && taken < kRowsAtOnce) {
-      first.push_back(first_row_[begin]);
-      taken += examples[begin]->rows();
-      chunk.push_back({examples[begin], static_cast<std::int64_t>(begin)});
-      ++begin;
+  const bool shared = model->device().is_cpu() && model->reentrant();
+  const std::int64_t threads = shared ? at::get_num_threads() : 1;
+  const std::int64_t rows_at_once =
+      std::clamp<std::int64_t>((rows + threads - 1) / threads, 1, kRowsAtOnce / threads);
+  std::vector<Chunk> chunks;
+  for (std::size_t i = 0; i < first_row_.size(); ++i) {
+    if (chunks.empty() || first_row_[i] - chunks.back().first_rows.front() >= rows_at_once) {
+      chunks.emplace_back();
     }
-    const PackedBatch packed = pack_examples(chunk, model->device());
-    states_.index_copy_(0, rows_of(chunk, first, packed), model->states_before(layer_, packed));
+    chunks.back().first_rows.push_back(first_row_[i]);
+    chunks.back().examples.push_back({examples[i], static_cast<std::int64_t>(i)});
+  }
+  const auto compute = [&](std::int64_t i) {
+    const Chunk& chunk = chunks[static_cast<std::size_t>(i)];
+    const PackedBatch packed = pack_examples(chunk.examples, model->device());
+    states_.index_copy_(
+        0, rows_of(chunk.examples, chunk.first_rows, packed), model->states_before(layer_, packed));
+  };
+  for (std::int64_t i = 0; i < std::ssize(chunks); i += threads) {
+    side_by_side(
+        std::min(threads, std::ssize(chunks) - i), [&](std::int64_t k) { compute(i + k); });
   }
 }
 

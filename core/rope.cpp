@@ -73,7 +73,9 @@ class RotateFunction : public torch::autograd::Function<RotateFunction> {
 } // namespace
 
 RopeTable::RopeTable(RopeConfig config, std::int64_t head_dim)
-    : config_(config), dims_(config.rotary_dim > 0 ? config.rotary_dim : head_dim) {}
+    : config_(config),
+      dims_(config.rotary_dim > 0 ? config.rotary_dim : head_dim),
+      extending_(std::make_unique<std::mutex>()) {}
 
 void RopeTable::extend(std::int64_t limit, torch::Dtype dtype, torch::Device device) {
   const torch::NoGradGuard no_grad;
@@ -116,6 +118,7 @@ RopeAngles RopeTable::angles(
   if (config_.dynamic && limit > config_.dynamic->original_positions) {
     return dynamic_angles(positions, lengths, dtype);
   }
+  const std::lock_guard<std::mutex> lock(*extending_);
   const bool usable = table_.cos.defined() && table_.cos.size(0) >= limit &&
                       table_.cos.scalar_type() == dtype &&
                       table_.cos.device() == positions.device();

@@ -3,6 +3,9 @@
 #include "core/decoder_config.h"
 #include "core/torch.h"
 
+#include <memory>
+#include <mutex>
+
 namespace errata {
 
 /// Angles of given positions, one row each: [rows, half of the dimensions that turn]. Undefined
@@ -41,6 +44,7 @@ class RopeTable {
 
   RopeConfig config_;
   std::int64_t dims_;
+  std::unique_ptr<std::mutex> extending_; ///< several threads may ask at once
   RopeAngles table_;
 };
 

@@ -1,6 +1,7 @@
 #include "core/train_pass.h"
 
 #include "core/base/error.h"
+#include "core/parallel_rows.h"
 
 #include <algorithm>
 #include <utility>
@@ -171,6 +172,71 @@ torch::Tensor TrainPass::hidden_of(
   return model_->hidden_from(options_.first_layer, states, packed, rows);
 }
 
+// By threads and rows: so many that each has enough of them to be worth its operators' fixed costs.
+std::int64_t TrainPass::piece_count(const MicroBatch& micro) const {
+  constexpr std::int64_t kLeastRows = 128;
+  constexpr std::int64_t kMostApart = std::int64_t{1} << 26; // numbers of gradients kept apart
+  if (!shared_out_.value_or(false)) {
+    return 1;
+  }
+  std::int64_t rows = 0;
+  for (const PlannedExample& planned : micro) {
+    rows += planned.example->rows();
+  }
+  std::int64_t numbers = 0;
+  for (const torch::Tensor& parameter : options_.trained) {
+    numbers += parameter.numel();
+  }
+  const auto examples = static_cast<std::int64_t>(micro.size());
+  const std::int64_t fitting = kMostApart / std::max<std::int64_t>(1, numbers);
+  return std::max<std::int64_t>(
+      1, std::min<std::int64_t>({at::get_num_threads(), rows / kLeastRows, examples, fitting}));
+}
+
+// Each example, longest first, to the piece that has fewest rows.
+std::vector<TrainPass::Piece> TrainPass::pieces_of(const MicroBatch& micro) const {
+  std::vector<Piece> pieces(static_cast<std::size_t>(piece_count(micro)));
+  if (pieces.size() == 1) {
+    pieces.front().examples = micro;
+    return pieces;
+  }
+  MicroBatch by_length = micro;
+  std::stable_sort(by_length.begin(), by_length.end(), [](const auto& a, const auto& b) {
+    return a.example->rows() > b.example->rows();
+  });
+  std::vector<std::int64_t> rows(pieces.size());
+  for (const PlannedExample& planned : by_length) {
+    const auto least = std::min_element(rows.begin(), rows.end()) - rows.begin();
+    const auto at = static_cast<std::size_t>(least);
+    pieces[at].examples.push_back(planned);
+    rows[at] += planned.example->rows();
+  }
+  for (Piece& piece : pieces) {
+    piece.sink = GradientSink(options_.trained);
+  }
+  return pieces;
+}
+
+// The base's pass comes first: no graph of the trained model may see its weights swapped.
+void TrainPass::run_base(std::vector<Piece>& pieces) {
+  const bool any = std::any_of(pieces.begin(), pieces.end(), [&](const Piece& piece) {
+    return std::any_of(piece.examples.begin(), piece.examples.end(), [&](const auto& planned) {
+      return held_to_base(*planned.example);
+    });
+  });
+  if (!any) {
+    return;
+  }
+  ERRATA_CHECK(
+      options_.use_base, ErrorCode::kInternal, "distilled examples need a way to run the base");
+  const torch::NoGradGuard no_grad;
+  const BaseScope base(options_.use_base);
+  side_by_side(static_cast<std::int64_t>(pieces.size()), [&](std::int64_t i) {
+    Piece& piece = pieces[static_cast<std::size_t>(i)];
+    piece.base = base_hidden_of(piece.examples);
+  });
+}
+
 torch::Tensor TrainPass::base_hidden_of(const MicroBatch& micro) {
   MicroBatch held;
   std::copy_if(
@@ -180,10 +246,6 @@ torch::Tensor TrainPass::base_hidden_of(const MicroBatch& micro) {
   if (held.empty()) {
     return {};
   }
-  ERRATA_CHECK(
-      options_.use_base, ErrorCode::kInternal, "distilled examples need a way to run the base");
-  const torch::NoGradGuard no_grad;
-  const BaseScope base(options_.use_base);
   const PackedBatch packed = pack_filled(held);
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < held.size(); ++i) {
@@ -193,25 +255,39 @@ torch::Tensor TrainPass::base_hidden_of(const MicroBatch& micro) {
   return hidden_of(held, packed, to_device(rows, packed.ids.device()));
 }
 
+void TrainPass::run(Piece& piece, Scale scale, std::int64_t pieces) {
+  constexpr std::int64_t kChunkLogits = std::int64_t{1} << 24;
+  const PackedBatch packed = pack_filled(piece.examples);
+  const LabelTargets targets = targets_of(piece.examples, packed, scale);
+  const torch::Tensor at_labels = hidden_of(piece.examples, packed, targets.rows);
+  torch::Tensor gradient;
+  const LabelLoss loss = output_layer_loss(
+      model_, at_labels, piece.base, targets, gradient, piece.sink, kChunkLogits / pieces);
+  if (at_labels.requires_grad()) { // else nothing but the output layer is trained
+    piece.sink.backward(at_labels, gradient);
+  }
+  piece.loss = loss.cross_entropy + loss.kl;
+}
+
 TrainPass::Result TrainPass::accumulate(const StepBatch& batch) {
+  if (!shared_out_) {
+    shared_out_ = !options_.trained.empty() && model_->device().is_cpu() && model_->reentrant();
+  }
   const Scale scale = scale_of(batch);
   Result result;
   for (const MicroBatch& micro : batch.micro) {
-    // The base's pass comes first: no graph of the trained model may see its weights swapped.
-    const torch::Tensor base = base_hidden_of(micro);
-    const PackedBatch packed = pack_filled(micro);
     for (const PlannedExample& planned : micro) {
       result.rows += planned.example->rows();
     }
-    const LabelTargets targets = targets_of(micro, packed, scale);
-    const torch::Tensor at_labels = hidden_of(micro, packed, targets.rows);
-    torch::Tensor gradient;
-    const LabelLoss loss = output_layer_loss(model_, at_labels, base, targets, gradient);
-    if (at_labels.requires_grad()) { // else nothing but the output layer is trained
-      at_labels.backward(gradient);
+    std::vector<Piece> pieces = pieces_of(micro);
+    const auto count = static_cast<std::int64_t>(pieces.size());
+    run_base(pieces);
+    side_by_side(
+        count, [&](std::int64_t i) { run(pieces[static_cast<std::size_t>(i)], scale, count); });
+    for (const Piece& piece : pieces) {
+      piece.sink.add_to_parameters();
+      result.loss = result.loss.defined() ? result.loss + piece.loss : piece.loss;
     }
-    const torch::Tensor sum = loss.cross_entropy + loss.kl;
-    result.loss = result.loss.defined() ? result.loss + sum : sum;
   }
   return result;
 }

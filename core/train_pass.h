@@ -2,6 +2,7 @@
 
 #include "core/batch_plan.h"
 #include "core/decoder.h"
+#include "core/gradient_sink.h"
 #include "core/label_loss.h"
 #include "core/prefix_cache.h"
 #include "core/train_options.h"
@@ -9,6 +10,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
 namespace errata {
@@ -24,6 +26,9 @@ class TrainPass {
     /// Called with true before and with false after the base's own pass, which KL and distilled
     /// examples need.
     std::function<void(bool)> use_base;
+    /// What is trained. If given, the threads of a processor share out the examples of a pass where
+    /// they can, each with the gradients of its own.
+    std::vector<torch::Tensor> trained = {};
   };
 
   TrainPass(Decoder model, Options options);
@@ -50,7 +55,19 @@ class TrainPass {
     double base = 0;
   };
 
+  /// What is computed of some examples.
+  struct Piece {
+    MicroBatch examples;
+    torch::Tensor base; ///< the base's states at the rows held to it, if there are any
+    GradientSink sink;
+    torch::Tensor loss;
+  };
+
   Scale scale_of(const StepBatch& batch) const;
+  std::vector<Piece> pieces_of(const MicroBatch& micro) const;
+  std::int64_t piece_count(const MicroBatch& micro) const;
+  void run_base(std::vector<Piece>& pieces);
+  void run(Piece& piece, Scale scale, std::int64_t pieces);
   LabelTargets targets_of(const MicroBatch& micro, const PackedBatch& packed, Scale scale) const;
   torch::Tensor hidden_of(
       const MicroBatch& micro, const PackedBatch& packed, const torch::Tensor& rows);
@@ -66,6 +83,7 @@ class TrainPass {
   Decoder model_;
   Options options_;
   std::unique_ptr<PrefixCache> cache_;
+  std::optional<bool> shared_out_; ///< whether threads may share out a pass; known at the first
 };
 
 } // namespace errata

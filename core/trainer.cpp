@@ -103,7 +103,12 @@ Trainer::~Trainer() {
 }
 
 TrainPass Trainer::make_pass() const {
-  return TrainPass(model_, {first_layer_, options_.loss_mean, options_.kl, use_base_});
+  std::vector<torch::Tensor> trained;
+  for (const FlatParameters::Entry& entry : parameters_.entries()) {
+    trained.push_back(entry.parameter);
+  }
+  return TrainPass(
+      model_, {first_layer_, options_.loss_mean, options_.kl, use_base_, std::move(trained)});
 }
 
 TrainReport Trainer::run(ExampleSource& source, const ProgressCallback& progress) {

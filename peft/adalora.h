@@ -22,6 +22,7 @@ class AdaLoraAttachment final : public Attachment {
       torch::Tensor a, torch::Tensor b, torch::Tensor e, double scale, double dropout);
 
   NamedTensors named_tensors() const override;
+  bool reentrant() const override { return dropout_ == 0; }
 
  protected:
   torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;

@@ -23,6 +23,8 @@ class Bottleneck final : public BlockAttachment {
   Bottleneck(Weights weights, const BottleneckConfig& config, std::shared_ptr<bool> enabled)
       : weights_(std::move(weights)), config_(config), enabled_(std::move(enabled)) {}
 
+  bool reentrant() const override { return true; }
+
   torch::Tensor apply(const torch::Tensor& x, const torch::Tensor& f) override {
     if (!*enabled_) {
       return f;

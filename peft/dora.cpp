@@ -37,6 +37,7 @@ torch::Tensor DoraAttachment::norms() {
   // is forgotten by every pass that a step may follow.
   const std::pair<std::int64_t, std::int64_t> versions(
       factors_.a._version(), factors_.b._version());
+  std::unique_lock<std::mutex> lock(keeping_);
   if (!training && kept_norms_.defined() && kept_versions_ == versions) {
     return kept_norms_;
   }
@@ -46,10 +47,12 @@ torch::Tensor DoraAttachment::norms() {
   if (!weight_squares_.defined()) {
     weight_squares_ = w.square().sum(1);
   }
+  const torch::Tensor squares = weight_squares_;
+  lock.unlock();
   const torch::Tensor cross = (torch::mm(w, a.t()) * b).sum(1);
   const torch::Tensor own = (torch::mm(b, torch::mm(a, a.t())) * b).sum(1);
-  torch::Tensor result =
-      (weight_squares_ + 2 * scale_ * cross + scale_ * scale_ * own).clamp_min(0).sqrt();
+  torch::Tensor result = (squares + 2 * scale_ * cross + scale_ * scale_ * own).clamp_min(0).sqrt();
+  lock.lock();
   kept_norms_ = training ? torch::Tensor() : result;
   kept_versions_ = versions;
   return result;

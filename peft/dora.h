@@ -4,6 +4,7 @@
 #include "peft/lora.h"
 
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 namespace errata::peft {
@@ -17,6 +18,7 @@ class DoraAttachment final : public BoundAttachment {
   DoraAttachment(Adaptable module, LowRank factors, double scale, double dropout, Start start);
 
   NamedTensors named_tensors() const override;
+  bool reentrant() const override { return dropout_ == 0; }
   bool additive() const override { return false; }
 
  protected:
@@ -34,6 +36,7 @@ class DoraAttachment final : public BoundAttachment {
   torch::Tensor magnitude_;
   double scale_;
   double dropout_;
+  std::mutex keeping_;           ///< of what follows: passes of several threads share it
   torch::Tensor weight_squares_; ///< ||W||^2 of each row, computed once
   /// The norms of the last pass without gradients, and of which values they are.
   torch::Tensor kept_norms_;

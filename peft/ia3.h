@@ -15,6 +15,7 @@ class Ia3Attachment final : public BoundAttachment {
   Ia3Attachment(Adaptable linear, torch::Tensor gain, bool feedforward);
 
   NamedTensors named_tensors() const override;
+  bool reentrant() const override { return true; }
   bool additive() const override { return false; }
 
  protected:

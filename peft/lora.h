@@ -36,6 +36,7 @@ class LoraAttachment final : public Attachment {
 
   NamedTensors named_tensors() const override;
   NamedTensors file_tensors() const override;
+  bool reentrant() const override { return dropout_ == 0; }
 
  protected:
   torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;

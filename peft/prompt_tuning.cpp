@@ -37,6 +37,7 @@ class PromptInput final : public InputAttachment {
 
   bool active() const override { return *enabled_; }
   std::int64_t length() const override { return table_.size(0); }
+  bool reentrant() const override { return true; }
   torch::Tensor vectors() override { return encoder_ ? encoder_->forward(table_) : table_; }
 
   NamedTensors named_tensors() const {

@@ -14,6 +14,7 @@ class CopyAttachment final : public BoundAttachment {
   CopyAttachment(Adaptable module, Start start);
 
   NamedTensors named_tensors() const override;
+  bool reentrant() const override { return true; }
   NamedTensors file_tensors() const override;
 
  protected:
@@ -33,6 +34,7 @@ class BiasAttachment final : public BoundAttachment {
 
   NamedTensors named_tensors() const override { return {{name_, bias_}}; }
   bool changes_weight() const override { return false; }
+  bool reentrant() const override { return true; }
 
  protected:
   torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;

@@ -121,6 +121,7 @@ torch::Tensor VeraProjection::part(std::int64_t size, torch::Dtype dtype) {
   if (dtype == whole_.scalar_type()) {
     return part(size);
   }
+  const std::lock_guard<std::mutex> lock(casting_);
   Cast& cast = casts_[{size, dtype}];
   const auto version = static_cast<std::int64_t>(whole_._version());
   if (!cast.values.defined() || cast.version != version) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 namespace errata::peft {
@@ -32,6 +33,7 @@ class VeraProjection {
 
   torch::Tensor whole_;
   std::int64_t dimension_;
+  std::mutex casting_; ///< passes of several threads share the casts
   std::map<std::pair<std::int64_t, torch::Dtype>, Cast> casts_;
 };
 
@@ -48,6 +50,7 @@ class VeraAttachment final : public Attachment {
       double dropout);
 
   NamedTensors named_tensors() const override;
+  bool reentrant() const override { return dropout_ == 0; }
 
  protected:
   torch::Tensor branch(const torch::Tensor& x, const torch::Tensor& y) override;

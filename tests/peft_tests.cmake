@@ -14,6 +14,7 @@ errata_add_tests(peft TORCH LIBRARIES errata::peft SOURCES
   peft/module_paths_test.cpp
   peft/prompts_test.cpp
   peft/routing_test.cpp
+  peft/shared_pass_test.cpp
   peft/save_load_test.cpp
   peft/select_test.cpp
   peft/trained_parameters_test.cpp

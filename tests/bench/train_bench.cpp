@@ -72,7 +72,8 @@ void train_step(benchmark::State& state) {
                                  ? model->hidden(step.batch).index_select(0, step.targets.rows)
                                  : model->hidden(step.batch, step.targets.rows);
     torch::Tensor gradient;
-    output_layer_loss(model, at, {}, step.targets, gradient);
+    GradientSink sink;
+    output_layer_loss(model, at, {}, step.targets, gradient, sink);
     at.backward(gradient);
     model->zero_grad();
     for (const Tokens& sequence : sequences) {

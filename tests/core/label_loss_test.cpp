@@ -98,8 +98,9 @@ TEST_F(LabelLossTest, ChunksOfTheOutputLayerChangeNothing) {
     for (const std::int64_t chunk : {16, 17, 1000}) {
       head.mutable_grad().reset();
       torch::Tensor gradient;
+      GradientSink sink;
       const LabelLoss loss = output_layer_loss(
-          model, hidden, base_states, targets, gradient, chunk * config.vocab_size);
+          model, hidden, base_states, targets, gradient, sink, chunk * config.vocab_size);
       EXPECT_NEAR((loss.cross_entropy + loss.kl).item<double>(), total.item<double>(), 1e-10);
       EXPECT_LT(largest_difference(gradient, leaf.grad()), 1e-12) << chunk;
       EXPECT_LT(largest_difference(head.grad(), head_gradient), 1e-12) << chunk;
@@ -120,7 +121,8 @@ TEST_F(LabelLossTest, OnePassFollowsFloat64) {
       targets.weights = torch::rand({rows});
       targets.weights[3] = 0;
       torch::Tensor gradient;
-      const LabelLoss loss = output_layer_loss(model, hidden, {}, targets, gradient);
+      GradientSink sink;
+      const LabelLoss loss = output_layer_loss(model, hidden, {}, targets, gradient, sink);
       EXPECT_EQ(gradient.scalar_type(), dtype);
       EXPECT_EQ(loss.kl.item<double>(), 0.0);
 

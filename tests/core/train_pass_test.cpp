@@ -2,6 +2,7 @@
 
 #include "tests/core/trainer_support.h"
 #include "tests/support/seeding_test.h"
+#include "tests/support/threads.h"
 
 #include <gtest/gtest.h>
 
@@ -181,6 +182,41 @@ TEST_F(TrainPassTest, FilledLabelsCountNothing) {
   }
   EXPECT_LT(std::sqrt(difference), 0.1 * std::sqrt(size));
   EXPECT_EQ(pass.accumulate(batch(1)).rows, pass.accumulate(batch(3)).rows); // fillers apart
+}
+
+// Everything is trained, the tied embedding among it, which the output layer reaches too.
+TEST_F(TrainPassTest, ThreadsShareOutAPass) {
+  const testing_support::ThreadsScope threads(3);
+  for (TrainExample& example : random_examples(80, model->config().vocab_size, 9)) {
+    examples.push_back(std::make_shared<const TrainExample>(std::move(example)));
+  }
+  std::vector<torch::Tensor> trained;
+  for (torch::Tensor& parameter : model->parameters()) {
+    trained.push_back(parameter.requires_grad_(true));
+  }
+  const auto result = [&](std::vector<torch::Tensor> shared, std::size_t micro) {
+    TrainPass pass(
+        model,
+        {0, LossMean::kTokens, 0.5, [this](bool base) { use_base(base); }, std::move(shared)});
+    const double loss = pass.accumulate(batch(micro)).loss.item<double>();
+    std::vector<torch::Tensor> found;
+    for (torch::Tensor& parameter : trained) {
+      found.push_back(parameter.grad().clone());
+      parameter.mutable_grad().reset();
+    }
+    return std::pair(loss, found);
+  };
+  for (const std::size_t micro : {1, 2}) {
+    const auto whole = result({}, micro);
+    const auto shared = result(trained, micro);
+    expect_same(shared, whole, 1e-7); // weights travel in float32
+    for (int i = 0; i < 3; ++i) {     // whichever thread is first
+      const auto again = result(trained, micro);
+      for (std::size_t k = 0; k < trained.size(); ++k) {
+        EXPECT_TRUE(torch::equal(again.second[k], shared.second[k])) << k;
+      }
+    }
+  }
 }
 
 TEST_F(TrainPassTest, MicroBatchesAddUpToTheWholeStep) {
