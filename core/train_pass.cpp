@@ -193,23 +193,39 @@ std::int64_t TrainPass::piece_count(const MicroBatch& micro) const {
       1, std::min<std::int64_t>({at::get_num_threads(), rows / kLeastRows, examples, fitting}));
 }
 
-// Each example, longest first, to the piece that has fewest rows.
+// Multiplications: what precedes the last layer's output projection in all rows, the rest where a
+// label follows.
+double TrainPass::cost_of(const TrainExample& example) const {
+  const DecoderConfig& config = model_->config();
+  const auto hidden = static_cast<double>(config.hidden_size);
+  const auto heads = static_cast<double>(config.num_heads * config.head_dim);
+  const auto kv_heads = static_cast<double>(config.num_kv_heads * config.head_dim);
+  const double inputs = hidden * (heads + 2 * kv_heads);
+  const double rest = hidden * (heads + 3 * static_cast<double>(config.intermediate_size));
+  const auto before = static_cast<double>(config.num_layers() - options_.first_layer - 1);
+  return static_cast<double>(example.rows()) * (inputs + before * (inputs + rest)) +
+         static_cast<double>(example.labels()) *
+             (rest + hidden * static_cast<double>(config.vocab_size));
+}
+
+// Each example, those held to the base and the largest first, to the piece with the least to do.
 std::vector<TrainPass::Piece> TrainPass::pieces_of(const MicroBatch& micro) const {
   std::vector<Piece> pieces(static_cast<std::size_t>(piece_count(micro)));
   if (pieces.size() == 1) {
     pieces.front().examples = micro;
     return pieces;
   }
-  MicroBatch by_length = micro;
-  std::stable_sort(by_length.begin(), by_length.end(), [](const auto& a, const auto& b) {
-    return a.example->rows() > b.example->rows();
+  MicroBatch ordered = micro;
+  std::stable_sort(ordered.begin(), ordered.end(), [&](const auto& a, const auto& b) {
+    const bool a_held = held_to_base(*a.example);
+    const bool b_held = held_to_base(*b.example);
+    return a_held != b_held ? a_held : cost_of(*a.example) > cost_of(*b.example);
   });
-  std::vector<std::int64_t> rows(pieces.size());
-  for (const PlannedExample& planned : by_length) {
-    const auto least = std::min_element(rows.begin(), rows.end()) - rows.begin();
-    const auto at = static_cast<std::size_t>(least);
-    pieces[at].examples.push_back(planned);
-    rows[at] += planned.example->rows();
+  std::vector<double> costs(pieces.size());
+  for (const PlannedExample& planned : ordered) {
+    const auto at = std::min_element(costs.begin(), costs.end()) - costs.begin();
+    pieces[static_cast<std::size_t>(at)].examples.push_back(planned);
+    costs[static_cast<std::size_t>(at)] += cost_of(*planned.example);
   }
   for (Piece& piece : pieces) {
     piece.sink = GradientSink(options_.trained);

@@ -66,6 +66,7 @@ class TrainPass {
   Scale scale_of(const StepBatch& batch) const;
   std::vector<Piece> pieces_of(const MicroBatch& micro) const;
   std::int64_t piece_count(const MicroBatch& micro) const;
+  double cost_of(const TrainExample& example) const;
   void run_base(std::vector<Piece>& pieces);
   void run(Piece& piece, Scale scale, std::int64_t pieces);
   LabelTargets targets_of(const MicroBatch& micro, const PackedBatch& packed, Scale scale) const;
