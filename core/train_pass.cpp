@@ -188,7 +188,7 @@ std::int64_t TrainPass::piece_count(const MicroBatch& micro) const {
     numbers += parameter.numel();
   }
   const auto examples = static_cast<std::int64_t>(micro.size());
-  const std::int64_t fitting = kMostApart / std::max<std::int64_t>(1, numbers);
+  const std::int64_t fitting = 1 + kMostApart / std::max<std::int64_t>(1, numbers);
   return std::max<std::int64_t>(
       1, std::min<std::int64_t>({at::get_num_threads(), rows / kLeastRows, examples, fitting}));
 }
@@ -227,8 +227,9 @@ std::vector<TrainPass::Piece> TrainPass::pieces_of(const MicroBatch& micro) cons
     pieces[static_cast<std::size_t>(at)].examples.push_back(planned);
     costs[static_cast<std::size_t>(at)] += cost_of(*planned.example);
   }
-  for (Piece& piece : pieces) {
-    piece.sink = GradientSink(options_.trained);
+  // The first adds to the parameters' gradients while the others keep theirs apart.
+  for (std::size_t i = 1; i < pieces.size(); ++i) {
+    pieces[i].sink = GradientSink(options_.trained);
   }
   return pieces;
 }

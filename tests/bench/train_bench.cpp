@@ -96,9 +96,16 @@ BENCHMARK(train_step)
 void train_last_layer(benchmark::State& state) {
   Decoder model = bench::lab_decoder(parse_dtype("auto", torch::kCPU));
   const std::int64_t last = model->config().num_layers() - 1;
+  std::vector<torch::Tensor> trained;
   for (auto& item : model->named_parameters()) {
     const std::string layer = concat("model.layers.", last, ".");
     item.value().requires_grad_(item.key().rfind(layer, 0) == 0);
+    if (item.value().requires_grad()) {
+      trained.push_back(item.value());
+    }
+  }
+  if (state.range(1) == 0) {
+    trained.clear(); // threads share each operator instead of the examples
   }
   std::vector<std::shared_ptr<const TrainExample>> examples;
   StepBatch batch;
@@ -110,7 +117,7 @@ void train_last_layer(benchmark::State& state) {
     examples.push_back(std::make_shared<const TrainExample>(std::move(example)));
     batch.micro.front().push_back({examples.back(), std::ssize(examples) - 1});
   }
-  TrainPass pass(model, {last, LossMean::kTokens, 0.0, {}});
+  TrainPass pass(model, {last, LossMean::kTokens, 0.0, {}, trained});
   if (state.range(0) != 0) {
     pass.cache_prefix(examples, std::uint64_t{1} << 30);
   }
@@ -122,9 +129,10 @@ void train_last_layer(benchmark::State& state) {
   state.counters["tokens/s"] = benchmark::Counter(tokens, benchmark::Counter::kIsRate);
 }
 BENCHMARK(train_last_layer)
-    ->ArgName("prefix_cache")
-    ->Arg(1)
-    ->Arg(0)
+    ->ArgNames({"prefix_cache", "shared_out"})
+    ->Args({1, 1})
+    ->Args({1, 0})
+    ->Args({0, 1})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 
