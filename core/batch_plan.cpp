@@ -143,6 +143,20 @@ class EpochPlan final : public BatchPlan {
 
 } // namespace
 
+std::vector<MicroBatch> share_out(
+    const MicroBatch& micro,
+    std::size_t parts,
+    const std::function<double(const TrainExample&)>& cost) {
+  std::vector<MicroBatch> shares(parts);
+  std::vector<double> costs(parts);
+  for (const PlannedExample& planned : micro) {
+    const auto least = std::min_element(costs.begin(), costs.end()) - costs.begin();
+    shares[static_cast<std::size_t>(least)].push_back(planned);
+    costs[static_cast<std::size_t>(least)] += cost(*planned.example);
+  }
+  return shares;
+}
+
 std::unique_ptr<BatchPlan> plan_stream(ExampleSource& source, const BatchOptions& options) {
   return std::make_unique<StreamPlan>(source, options);
 }

@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <vector>
 
@@ -22,6 +23,13 @@ struct StepBatch {
   std::vector<MicroBatch> micro;
   bool ends_epoch = false;
 };
+
+/// Each example in turn to the one of `parts` shares that costs least so far, the first of equals.
+/// No share is empty while there are examples and costs are positive.
+std::vector<MicroBatch> share_out(
+    const MicroBatch& micro,
+    std::size_t parts,
+    const std::function<double(const TrainExample&)>& cost);
 
 /// Decides which examples make up which step. Deterministic: a plan made again and asked again
 /// gives the same steps, so a resumed run skips to its step.

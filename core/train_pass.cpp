@@ -172,11 +172,13 @@ torch::Tensor TrainPass::hidden_of(
   return model_->hidden_from(options_.first_layer, states, packed, rows);
 }
 
-// By threads and rows: so many that each has enough of them to be worth its operators' fixed costs.
+// A piece for each thread, or the threads together on one, where rows, examples or memory do not
+// suffice.
 std::int64_t TrainPass::piece_count(const MicroBatch& micro) const {
-  constexpr std::int64_t kLeastRows = 128;
+  constexpr std::int64_t kLeastRows = 128; // operators of fewer are mostly fixed costs
   constexpr std::int64_t kMostApart = std::int64_t{1} << 26; // numbers of gradients kept apart
-  if (!shared_out_.value_or(false)) {
+  const std::int64_t threads = at::get_num_threads();
+  if (!shared_out_.value_or(false) || std::ssize(micro) < threads) {
     return 1;
   }
   std::int64_t rows = 0;
@@ -187,10 +189,7 @@ std::int64_t TrainPass::piece_count(const MicroBatch& micro) const {
   for (const torch::Tensor& parameter : options_.trained) {
     numbers += parameter.numel();
   }
-  const auto examples = static_cast<std::int64_t>(micro.size());
-  const std::int64_t fitting = 1 + kMostApart / std::max<std::int64_t>(1, numbers);
-  return std::max<std::int64_t>(
-      1, std::min<std::int64_t>({at::get_num_threads(), rows / kLeastRows, examples, fitting}));
+  return rows >= kLeastRows * threads && (threads - 1) * numbers <= kMostApart ? threads : 1;
 }
 
 // Multiplications: what precedes the last layer's output projection in all rows, the rest where a
@@ -208,28 +207,26 @@ double TrainPass::cost_of(const TrainExample& example) const {
              (rest + hidden * static_cast<double>(config.vocab_size));
 }
 
-// Each example, those held to the base and the largest first, to the piece with the least to do.
 std::vector<TrainPass::Piece> TrainPass::pieces_of(const MicroBatch& micro) const {
   std::vector<Piece> pieces(static_cast<std::size_t>(piece_count(micro)));
   if (pieces.size() == 1) {
     pieces.front().examples = micro;
     return pieces;
   }
+  // Those held to the base first, so that each piece has its share of them too; the largest first.
   MicroBatch ordered = micro;
   std::stable_sort(ordered.begin(), ordered.end(), [&](const auto& a, const auto& b) {
     const bool a_held = held_to_base(*a.example);
     const bool b_held = held_to_base(*b.example);
     return a_held != b_held ? a_held : cost_of(*a.example) > cost_of(*b.example);
   });
-  std::vector<double> costs(pieces.size());
-  for (const PlannedExample& planned : ordered) {
-    const auto at = std::min_element(costs.begin(), costs.end()) - costs.begin();
-    pieces[static_cast<std::size_t>(at)].examples.push_back(planned);
-    costs[static_cast<std::size_t>(at)] += cost_of(*planned.example);
-  }
-  // The first adds to the parameters' gradients while the others keep theirs apart.
-  for (std::size_t i = 1; i < pieces.size(); ++i) {
-    pieces[i].sink = GradientSink(options_.trained);
+  auto shares = share_out(
+      ordered, pieces.size(), [&](const TrainExample& example) { return cost_of(example); });
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    pieces[i].examples = std::move(shares[i]);
+    if (i > 0) { // the first adds to the parameters' own gradients meanwhile
+      pieces[i].sink = GradientSink(options_.trained);
+    }
   }
   return pieces;
 }

@@ -34,6 +34,31 @@ std::vector<std::shared_ptr<const TrainExample>> finite_set(std::size_t count) {
   return examples;
 }
 
+TEST(BatchPlanTest, SharesHoldEveryExampleOnceAndCostAboutTheSame) {
+  MicroBatch micro;
+  for (const auto& example : finite_set(50)) {
+    micro.push_back({example, std::ssize(micro)});
+  }
+  const auto cost = [](const TrainExample& example) {
+    return static_cast<double>(example.tokens.size());
+  };
+  for (const std::size_t parts : {1U, 2U, 3U, 7U, 50U}) {
+    std::set<std::int64_t> seen;
+    std::vector<double> costs;
+    for (const MicroBatch& share : share_out(micro, parts, cost)) {
+      EXPECT_FALSE(share.empty());
+      costs.push_back(0);
+      for (const PlannedExample& planned : share) {
+        EXPECT_TRUE(seen.insert(planned.index).second);
+        costs.back() += cost(*planned.example);
+      }
+    }
+    EXPECT_EQ(seen.size(), micro.size());
+    const auto [least, most] = std::minmax_element(costs.begin(), costs.end());
+    EXPECT_LE(*most - *least, 32) << parts; // of one example
+  }
+}
+
 TEST(BatchPlanTest, StreamUsesEveryExampleOfAPoolOnceInFullBatchesOfSimilarLength) {
   RandomSource source;
   BatchOptions options;

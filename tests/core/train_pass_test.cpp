@@ -187,7 +187,7 @@ TEST_F(TrainPassTest, FilledLabelsCountNothing) {
 // Everything is trained, the tied embedding among it, which the output layer reaches too.
 TEST_F(TrainPassTest, ThreadsShareOutAPass) {
   const testing_support::ThreadsScope threads(3);
-  for (TrainExample& example : random_examples(80, model->config().vocab_size, 9)) {
+  for (TrainExample& example : random_examples(160, model->config().vocab_size, 9)) {
     examples.push_back(std::make_shared<const TrainExample>(std::move(example)));
   }
   std::vector<torch::Tensor> trained;
