@@ -7,7 +7,8 @@ venv=$root/.deps/venv
 torch_version=2.13.0
 
 build_packages=(g++ cmake ninja-build ccache libsentencepiece-dev libsqlite3-dev libsqlitecpp-dev
-  libssl-dev nlohmann-json3-dev libcli11-dev libjs-chart.js libutf8proc-dev libpcre2-dev libmimalloc-dev libyaml-cpp-dev python3-venv)
+  libssl-dev nlohmann-json3-dev libcli11-dev libjs-chart.js libutf8proc-dev libpcre2-dev
+  libyaml-cpp-dev libmimalloc-dev python3-venv)
 test_packages=(libgtest-dev libgmock-dev librapidcheck-dev)
 fuzz_packages=(clang-14 libclang-rt-14-dev)
 judges=(transformers==5.23.0 peft==0.21.2 safetensors==0.8.0 gguf==0.19.0 sentencepiece numpy)
