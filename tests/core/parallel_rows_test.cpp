@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <stdexcept>
 #include <vector>
 
@@ -23,16 +24,19 @@ TEST(SideBySideTest, EachIsCalledOnce) {
   }
 }
 
-// Two that wait for each other end only if both run at the same time.
+// Two that wait for each other meet only if both run at the same time.
 TEST(SideBySideTest, AsManyAsThereAreThreadsRunAtTheSameTime) {
   const testing_support::ThreadsScope threads(2);
   std::atomic<int> arrived = 0;
+  std::atomic<int> met = 0;
+  const auto end = std::chrono::steady_clock::now() + std::chrono::seconds(20);
   side_by_side(2, [&](std::int64_t) {
     ++arrived;
-    while (arrived < 2) {
+    while (arrived < 2 && std::chrono::steady_clock::now() < end) {
     }
+    met += arrived == 2;
   });
-  EXPECT_EQ(arrived, 2);
+  EXPECT_EQ(met, 2);
 }
 
 TEST(SideBySideTest, TheCallersGradientModeAndErrorsTravel) {
