@@ -25,7 +25,7 @@ struct StepBatch {
 };
 
 /// Each example in turn to the one of `parts` shares that costs least so far, the first of equals.
-/// No share is empty while there are examples and costs are positive.
+/// With positive costs and as many examples as parts no share is empty.
 std::vector<MicroBatch> share_out(
     const MicroBatch& micro,
     std::size_t parts,

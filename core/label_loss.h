@@ -30,6 +30,9 @@ LabelLoss label_loss_(
     const torch::Tensor& weights,
     const torch::Tensor& kl_weights);
 
+/// Logits that exist at once in a pass.
+constexpr std::int64_t kChunkLogits = std::int64_t{1} << 24;
+
 /// The label loss behind the output layer, at label rows only. The output layer runs forward and
 /// backward over a few rows at a time, so that no more than `chunk_logits` logits exist at once
 /// however long the batch is; gradients of a trained output layer go to `sink` on the way.
@@ -44,6 +47,6 @@ LabelLoss output_layer_loss(
     const LabelTargets& targets,
     torch::Tensor& gradient,
     GradientSink& sink,
-    std::int64_t chunk_logits = std::int64_t{1} << 24);
+    std::int64_t chunk_logits = kChunkLogits);
 
 } // namespace errata

@@ -270,7 +270,6 @@ torch::Tensor TrainPass::base_hidden_of(const MicroBatch& micro) {
 }
 
 void TrainPass::run(Piece& piece, Scale scale, std::int64_t pieces) {
-  constexpr std::int64_t kChunkLogits = std::int64_t{1} << 24;
   const PackedBatch packed = pack_filled(piece.examples);
   const LabelTargets targets = targets_of(piece.examples, packed, scale);
   const torch::Tensor at_labels = hidden_of(piece.examples, packed, targets.rows);

@@ -73,8 +73,9 @@ MicroBatch random_micro() {
   MicroBatch micro;
   for (std::int64_t i = 0; i < 90; ++i) {
     TrainExample example;
-    for (std::size_t k = 0; k < 4 + random.index(7); ++k) {
-      example.tokens.push_back(static_cast<std::int32_t>(random.index(50)));
+    example.tokens.resize(5 + random.index(6));
+    for (std::int32_t& token : example.tokens) {
+      token = static_cast<std::int32_t>(random.index(50));
     }
     example.first_label = 1 + static_cast<std::int64_t>(random.index(3));
     example.rehearsal = i % 3 == 0;
@@ -124,6 +125,8 @@ TEST_P(SharedPassTest, IsTheWholePass) {
   const double size = whole.second.norm().item<double>();
   EXPECT_GT(size, 0);
   EXPECT_LE((shared.second - whole.second).norm().item<double>(), 1e-4 * size);
+  // That it was shared out can be seen by the rounding.
+  EXPECT_NE(torch::equal(shared.second, whole.second), GetParam().shared);
   // The same bytes whichever thread is first.
   for (int i = 0; i < 5; ++i) {
     EXPECT_TRUE(torch::equal(result(model, *adapter, micro, true).second, shared.second));
