@@ -10,6 +10,7 @@ errata_add_tests(model_files TORCH LIBRARIES errata::core SOURCES
   core/tokenizer_test.cpp)
 errata_add_tests(model_commands TORCH LABEL integration LIBRARIES errata::cli SOURCES
   cli/chat_format_test.cpp
+  cli/generate_command_test.cpp
   cli/model_commands_test.cpp
   cli/text_stream_test.cpp)
 # transformers needs some seconds to start, and builds two dozen checkpoints.
