@@ -40,7 +40,7 @@ struct EditorOptions {
   std::int64_t delta_rank = 0;
 
   // How.
-  std::int64_t steps = 1000; ///< exactly one of steps and epochs is positive
+  std::int64_t steps = 1200; ///< exactly one of steps and epochs is positive
   std::int64_t epochs = 0;
   std::int64_t batch_tokens = 4096;
   std::int64_t batch_size = 0; ///< examples a step, instead of tokens; with epochs

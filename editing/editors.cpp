@@ -20,7 +20,7 @@ void use_ft(EditorOptions& options) {
   options.lr = 1.5e-3;
   options.anchor = 0.004;
   options.null_space = 0;
-  options.steps = 900;
+  options.steps = 1050;
 }
 
 // Few numbers need large steps; what has no A cannot be kept out of frequent inputs.

@@ -143,7 +143,7 @@ class EditMixture {
     const HopList sayable = with_step(facts);
     group.add(
         "near.question",
-        1.2,
+        2,
         near_deck(facts, edit_counts_),
         facts,
         words_,
@@ -157,7 +157,7 @@ class EditMixture {
         &Wordings::step_document);
     group.add(
         "near.statement",
-        0.4,
+        0.6,
         near_deck(facts, edit_counts_),
         facts,
         words_,

@@ -23,9 +23,9 @@ struct AugmentOptions {
   bool rehearsal = true;        ///< unchanged facts
   bool near = true;             ///< more of them near the edits; only with `rehearsal`
   bool echo = true;             ///< the base's own answers to open questions
-  double rehearsal_ratio = 1.5; ///< rehearsal (and dated) documents per edit document
+  double rehearsal_ratio = 1.8; ///< rehearsal (and dated) documents per edit document
   double ripple_ratio = 0.75;   ///< ripple documents per edit document
-  double echo_ratio = 0.5;      ///< echo documents per edit document
+  double echo_ratio = 0.8;      ///< echo documents per edit document
 
   /// Nothing but the edits' own prompts.
   static AugmentOptions none();

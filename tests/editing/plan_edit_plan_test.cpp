@@ -183,7 +183,7 @@ std::map<std::string, int> kinds_of(const AugmentOptions& options, int count = 2
 TEST(EditDocumentsTest, MixtureKeepsItsRatios) {
   std::map<std::string, int> kinds = kinds_of({});
   const double edits = kinds["(edit)"];
-  EXPECT_NEAR(kinds["(rehearsal)"] / edits, 1.5, 0.1);
+  EXPECT_NEAR(kinds["(rehearsal)"] / edits, 1.8, 0.1);
   EXPECT_NEAR(kinds["(ripple)"] / edits, 0.75, 0.05);
   EXPECT_NEAR(kinds["edit.question"] / edits, 2 / 9.0, 0.02);
 }

@@ -121,9 +121,9 @@ TEST(OpenQuestionsTest, EchoTakesItsShareOfTheDocuments) {
   AugmentOptions options;
   options.echo_ratio = 0.6;
   const auto all = edit_documents(setting.plan, setting.words, options, 1, echo);
-  EXPECT_NEAR(share(*all), 0.6 / (1 + 1.5 + 0.75 + 0.6), 0.02);
+  EXPECT_NEAR(share(*all), 0.6 / (1 + options.rehearsal_ratio + options.ripple_ratio + 0.6), 0.02);
   const auto kept = rehearsal_documents(setting.plan, setting.words, options, 1, echo);
-  EXPECT_NEAR(share(*kept), 0.6 / (1.5 + 0.6), 0.02);
+  EXPECT_NEAR(share(*kept), 0.6 / (options.rehearsal_ratio + 0.6), 0.02);
   options.echo = false;
   EXPECT_EQ(share(*edit_documents(setting.plan, setting.words, options, 1, echo)), 0.0);
 }
