@@ -6,6 +6,11 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
 namespace errata::testing_support {
 
 /// A small random model with a tokenizer in a directory, made once for all tests of a suite.

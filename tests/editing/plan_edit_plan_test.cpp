@@ -186,6 +186,9 @@ TEST(EditDocumentsTest, MixtureKeepsItsRatios) {
   EXPECT_NEAR(kinds["(rehearsal)"] / edits, 1.8, 0.1);
   EXPECT_NEAR(kinds["(ripple)"] / edits, 0.75, 0.05);
   EXPECT_NEAR(kinds["edit.question"] / edits, 2 / 9.0, 0.02);
+  // Of weights that sum to 10.65 (docs/editing-data.md).
+  EXPECT_NEAR(kinds["near.question"] / edits, 1.8 * 2 / 10.65, 0.03);
+  EXPECT_NEAR(kinds["near.statement"] / edits, 1.8 * 0.6 / 10.65, 0.02);
 }
 
 TEST(EditDocumentsTest, EverySwitchTakesItsKindsAway) {
