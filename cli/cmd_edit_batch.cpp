@@ -118,7 +118,7 @@ EditBatchOptions parse_edit_batch_options(const Json& options, const std::string
 void add_edit_batch(CLI::App& app, const Streams& streams) {
   auto options = std::make_shared<EditBatchOptions>();
   CLI::App* command = app.add_subcommand(
-      "edit-batch", "Write a batch of edits into a model as an adapter; measure before and after");
+      "edit-batch", "Writes edits into a model as an adapter; measures before and after");
   command->footer(concat(
       "Examples:\n"
       "  errata edit-batch --model models/lab --store world.db --from 2021-01-31 \\\n"

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <optional>
 #include <ostream>
 
@@ -263,8 +264,8 @@ void run_generate(
     print_texts(streams.out, document, between);
   }
   if (common.progress != "none") {
-    streams.err << tokens << " tokens, " << document["tokens_per_second"].get<double>()
-                << " tokens/s\n";
+    const double rate = document["tokens_per_second"].get<double>();
+    streams.err << tokens << " tokens, " << std::round(rate * 10) / 10 << " tokens/s\n";
   }
 }
 

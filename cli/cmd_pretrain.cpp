@@ -170,7 +170,7 @@ void pretrain(PretrainOptions options, const CommonOptions& common, const Stream
 void add_pretrain(CLI::App& app, const Streams& streams) {
   auto options = std::make_shared<PretrainOptions>();
   CLI::App* command =
-      app.add_subcommand("pretrain", "Train a small Gemma-3 model on what a store knows on a day");
+      app.add_subcommand("pretrain", "Trains a small Gemma-3 model on what a store knows on a day");
   command->footer(
       "Example:\n"
       "  errata pretrain --store world.db --as-of 2021-01-31 --out models/mine\n"

@@ -50,25 +50,42 @@ std::string plain(const OrderedJson& value) {
   return value.is_string() ? value.get<std::string>() : value.dump();
 }
 
+// What methods have in common: "0.002" with {adalora, houlsby}, in the order of the methods.
+using MethodsOf = std::vector<std::pair<std::string, std::vector<std::string>>>;
+
+template <typename ValueOf>
+MethodsOf methods_by(ValueOf value_of) {
+  MethodsOf groups;
+  for (const editing::EditorInfo& info : editing::editors()) {
+    const std::string value = value_of(info.name);
+    const auto known = std::find_if(
+        groups.begin(), groups.end(), [&](const auto& group) { return group.first == value; });
+    if (known == groups.end()) {
+      groups.push_back({value, {info.name}});
+    } else {
+      known->second.push_back(info.name);
+    }
+  }
+  return groups;
+}
+
+std::string joined(const std::vector<std::string>& names) {
+  std::string list = names.front();
+  for (std::size_t i = 1; i < names.size(); ++i) {
+    list += ", " + names[i];
+  }
+  return list;
+}
+
 // "Peak rate" -> "Peak rate (default 0.0065; 0.0015: ft; 0.02: vera, ia3)": what the first method
 // has is the default, the others follow where they differ.
 std::string with_defaults(const std::string& text, const std::string& option) {
-  std::vector<std::pair<std::string, std::string>> methods_of; // value, methods
-  for (const editing::EditorInfo& info : editing::editors()) {
-    const OrderedJson recipe = editing::to_json(editing::default_options(info.name));
-    const std::string value = plain(recipe.at(option));
-    const auto known = std::find_if(methods_of.begin(), methods_of.end(), [&](const auto& item) {
-      return item.first == value;
-    });
-    if (known == methods_of.end()) {
-      methods_of.emplace_back(value, info.name);
-    } else {
-      known->second += ", " + info.name;
-    }
-  }
-  std::string list = "default " + methods_of.front().first;
-  for (std::size_t i = 1; i < methods_of.size(); ++i) {
-    list += concat("; ", methods_of[i].first, ": ", methods_of[i].second);
+  const MethodsOf groups = methods_by([&](const std::string& method) {
+    return plain(editing::to_json(editing::default_options(method)).at(option));
+  });
+  std::string list = "default " + groups.front().first;
+  for (std::size_t i = 1; i < groups.size(); ++i) {
+    list += concat("; ", groups[i].first, ": ", joined(groups[i].second));
   }
   return concat(text, " (", list, ')');
 }
@@ -216,10 +233,10 @@ std::string editor_help() {
       "all the time, so that facts nobody rehearsed are kept too. --anchor takes every trained\n"
       "weight a little way back to the base at each step: what the edits do not need goes home.\n"
       "docs/results.md has the figures. ft-locft is left as published, with none.";
-  for (const editing::EditorInfo& info : editing::editors()) {
-    const std::string changes = plain_prompt_changes(info.name);
+  text += "\nWith --edits the defaults are";
+  for (const auto& [changes, methods] : methods_by(plain_prompt_changes)) {
     if (!changes.empty()) {
-      text += concat("\nWith --edits, ", info.name, " has the defaults", changes, '.');
+      text += concat("\n ", changes, ": ", joined(methods));
     }
   }
   return text;

@@ -98,8 +98,14 @@ EditStore EditStore::create(const std::filesystem::path& path, StoreOptions opti
 }
 
 EditStore EditStore::open(const std::filesystem::path& path, StoreOptions options) {
-  require_file(path, "store");
   std::error_code failed;
+  ERRATA_CHECK(
+      std::filesystem::exists(path, failed),
+      ErrorCode::kNotFound,
+      "store ",
+      path.string(),
+      " does not exist; 'errata store init' makes an empty one");
+  require_file(path, "store");
   ERRATA_CHECK(
       std::filesystem::file_size(path, failed) > 0,
       ErrorCode::kCorrupt,
