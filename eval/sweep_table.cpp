@@ -18,6 +18,7 @@ struct ColumnSpec {
 constexpr ColumnSpec kColumns[] = {
     {"editing.reliability", "reliability", 0},
     {"editing.generalisation", "generalisation", 0},
+    {"editing.new_facts", "new facts", 0},
     {"multihop.changed.cot", "changed, in steps", 0},
     {"multihop.changed.direct", "changed, at once", 0},
     {"locality.right", "unchanged facts", 1},
