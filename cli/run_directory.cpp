@@ -12,22 +12,40 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// The first key whose value differs, with both values, for the error message.
-std::string first_difference(const OrderedJson& before, const Json& now) {
+// The keys whose values differ, with both values, for the error message.
+std::string differences(const Json& before, const Json& now) {
+  std::string list;
   for (const auto& [key, value] : now.items()) {
-    const Json old = before.contains(key) ? Json(before[key]) : Json();
+    const Json old = before.value(key, Json());
     if (old != value) {
-      return concat("'", key, "' was ", old.dump(), " and is now ", value.dump());
+      list += concat(
+          list.empty() ? "" : "; ", "'", key, "' was ", old.dump(), " and is now ", value.dump());
     }
   }
-  return "an option is missing now";
+  return list.empty() ? "an option is missing now" : list;
 }
 
 std::string new_run_id(const OrderedJson& identity) {
   return sha256(concat(utc_now(), ::getpid(), identity.dump())).substr(0, 12);
 }
 
+// Of what is recorded in run.json.
+std::optional<std::string> difference(const Json& run, const OrderedJson& identity) {
+  const Json before = run.value("options", Json::object());
+  const Json now(identity);
+  return before == now ? std::nullopt : std::optional(differences(before, now));
+}
+
 } // namespace
+
+std::optional<std::string> difference_of_options(
+    const fs::path& path, const OrderedJson& identity) {
+  const fs::path run_file = path / "run.json";
+  if (!fs::exists(run_file)) {
+    return {};
+  }
+  return difference(read_json(run_file), identity);
+}
 
 RunDirectory::RunDirectory(const fs::path& path, Mode mode, const OrderedJson& identity)
     : path_(path), identity_(std::make_unique<OrderedJson>(identity)), created_(!fs::exists(path)) {
@@ -44,13 +62,13 @@ RunDirectory::RunDirectory(const fs::path& path, Mode mode, const OrderedJson& i
         " already holds run ",
         fields.required<std::string>("run_id"),
         "; choose another --out, or --resume to continue it");
-    const Json& before = run.contains("options") ? run["options"] : Json::object();
+    const std::optional<std::string> other = difference(run, identity);
     ERRATA_CHECK(
-        before == Json(identity),
+        !other,
         ErrorCode::kInvalidArgument,
         run_file.string(),
         ": cannot resume with other options: ",
-        first_difference(OrderedJson(before), Json(identity)));
+        other.value_or(""));
     run_id_ = fields.required<std::string>("run_id");
     started_ = fields.required<std::string>("started");
     finished_ = fields.required<std::string>("status") == "done";

@@ -8,9 +8,15 @@
 #include <filesystem>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 
 namespace errata::cli {
+
+/// The options in which the run that `path` holds differs from `identity`, with both values:
+/// "'lr' was 0.01 and is now 0.02; ...". Nothing where none differs or no run is there.
+std::optional<std::string> difference_of_options(
+    const std::filesystem::path& path, const nlohmann::ordered_json& identity);
 
 /// The directory of one run (docs/formats/run.md), held by one process: run.json with the resolved
 /// configuration, log.txt, checkpoint/ while unfinished, results when done.
@@ -20,7 +26,7 @@ class RunDirectory {
 
   /// Creates and locks `path`. `identity` is everything that must not change between the start of a
   /// run and its continuation. A directory that already holds a run is `kInvalidArgument` unless
-  /// resumed; resuming with another identity is `kInvalidArgument` and names the first difference;
+  /// resumed; resuming with another identity is `kInvalidArgument` and names the differences;
   /// resuming where nothing was begun begins.
   RunDirectory(
       const std::filesystem::path& path, Mode mode, const nlohmann::ordered_json& identity);

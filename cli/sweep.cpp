@@ -2,6 +2,7 @@
 
 #include "cli/edit_setup.h"
 #include "cli/output.h"
+#include "cli/run_directory.h"
 #include "cli/sweep_plan.h"
 #include "cli/text_table.h"
 #include "core/base/error.h"
@@ -36,15 +37,6 @@ void check_rows(const SweepPlan& plan) {
       throw Error(error.code(), concat("row '", row.name, "': ", error.what()));
     }
   }
-}
-
-std::string status_of(const fs::path& run) {
-  const fs::path file = run / "run.json";
-  if (!fs::exists(file)) {
-    return "to do";
-  }
-  const Json json = read_json(file);
-  return JsonFields(json, file.string()).required<std::string>("status");
 }
 
 void read_results(const fs::path& directory, SweepRun& run) {
@@ -135,15 +127,42 @@ class Sweep {
 
   void edit(std::size_t row, std::size_t repeat) {
     ERRATA_CHECK(!interrupted(), ErrorCode::kInterrupted, "stopped between two runs");
+    std::ostringstream unread; // the run's own result is in its files
+    edit_batch(options_of(row, repeat), common_of(repeat), {unread, streams_.err});
+  }
+
+  EditBatchOptions options_of(std::size_t row, std::size_t repeat) const {
     EditBatchOptions options = plan_.rows[row].options;
     options.fold = plan_.repeats[repeat].fold;
     options.out = directory(row, repeat).string();
     options.resume = true;
     options.base_answers = answers().string();
+    return options;
+  }
+
+  CommonOptions common_of(std::size_t repeat) const {
     CommonOptions common = common_;
     common.seed = plan_.repeats[repeat].seed;
-    std::ostringstream unread; // the run's own result is in its files
-    edit_batch(options, common, {unread, streams_.err});
+    return common;
+  }
+
+  /// What is in the folder of a run: "to do", what run.json says of itself, or "other options" and
+  /// in which it differs.
+  std::pair<std::string, std::string> state_of(std::size_t row, std::size_t repeat) const {
+    const fs::path file = directory(row, repeat) / "run.json";
+    if (options_.out.empty() || !fs::exists(file)) {
+      return {"to do", ""};
+    }
+    const EditBatchOptions options = options_of(row, repeat);
+    const CommonOptions common = common_of(repeat);
+    const auto setup = prepare_edits(options, common.seed);
+    const auto other =
+        difference_of_options(file.parent_path(), resolved_options(*setup, options, common));
+    if (other) {
+      return {"other options", *other};
+    }
+    const Json json = read_json(file);
+    return {JsonFields(json, file.string()).required<std::string>("status"), ""};
   }
 
   // Runs made by different versions may differ in what they ask.
@@ -233,14 +252,18 @@ class Sweep {
   void print_plan() const {
     TextTable table({"row", "seed", "fold", "state"});
     OrderedJson runs = OrderedJson::array();
+    std::string others;
     for (std::size_t row = 0; row < rows_.size(); ++row) {
       for (std::size_t repeat = 0; repeat < plan_.repeats.size(); ++repeat) {
         const auto [seed, fold] = plan_.repeats[repeat];
-        const std::string state =
-            options_.out.empty() ? "to do" : status_of(directory(row, repeat));
+        const auto [state, difference] = state_of(row, repeat);
         table.add({rows_[row].name, concat(seed), concat(fold), state});
         runs.push_back(
             {{"row", rows_[row].name}, {"seed", seed}, {"fold", fold}, {"state", state}});
+        if (!difference.empty()) {
+          runs.back()["difference"] = difference;
+          others += concat(directory(row, repeat).string(), ": ", difference, '\n');
+        }
       }
     }
     if (common_.json) {
@@ -248,6 +271,10 @@ class Sweep {
       return;
     }
     table.print(streams_.out);
+    if (!others.empty()) {
+      streams_.out << "\nOf other options; give the row another name or remove the folder:\n"
+                   << others;
+    }
   }
 
   const SweepOptions& options_;

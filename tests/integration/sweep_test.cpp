@@ -95,7 +95,13 @@ TEST_F(SweepTest, MakesEachRunOnceAndOneTable) {
     EXPECT_EQ(each["state"], "done");
   }
   // A folder belongs to its options.
-  const Finished other = run(sweep("two", R"([{"name": "small", "options": {"rank": 3}}])"));
+  const std::string other_rows = R"([{"name": "small", "options": {"rank": 3}}])";
+  const Finished seen = run(sweep("two", other_rows, {"--dry-run"}));
+  EXPECT_EQ(seen.code, 0) << seen.err;
+  EXPECT_THAT(
+      seen.out,
+      HasSubstr("small/seed-0: 'alpha' was 4.0 and is now 6.0; 'rank' was 2 and is now 3\n"));
+  const Finished other = run(sweep("two", other_rows));
   EXPECT_EQ(other.code, 2);
   EXPECT_THAT(other.err, HasSubstr("cannot resume with other options"));
 }
