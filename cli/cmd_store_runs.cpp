@@ -25,14 +25,6 @@ struct RunsOptions {
   bool stale = false;
 };
 
-std::string joined(const std::vector<std::string>& texts) {
-  std::string result;
-  for (const std::string& text : texts) {
-    result += (result.empty() ? "" : ", ") + text;
-  }
-  return result;
-}
-
 std::int64_t stale_count(const std::vector<CarriedEdit>& edits) {
   return std::count_if(
       edits.begin(), edits.end(), [](const CarriedEdit& item) { return !item.holds; });

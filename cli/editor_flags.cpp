@@ -1,5 +1,6 @@
 #include "cli/editor_flags.h"
 
+#include "cli/output.h"
 #include "core/base/error.h"
 #include "core/base/json.h"
 #include "editing/editor.h"
@@ -67,14 +68,6 @@ MethodsOf methods_by(ValueOf value_of) {
     }
   }
   return groups;
-}
-
-std::string joined(const std::vector<std::string>& names) {
-  std::string list = names.front();
-  for (std::size_t i = 1; i < names.size(); ++i) {
-    list += ", " + names[i];
-  }
-  return list;
 }
 
 // "Peak rate" -> "Peak rate (default 0.0065; 0.0015: ft; 0.02: vera, ia3)": what the first method

@@ -15,4 +15,12 @@ std::string megabytes(std::int64_t bytes) {
   return concat((bytes + 500'000) / 1'000'000, " MB");
 }
 
+std::string joined(const std::vector<std::string>& texts) {
+  std::string result;
+  for (const std::string& text : texts) {
+    result += (result.empty() ? "" : ", ") + text;
+  }
+  return result;
+}
+
 } // namespace errata::cli

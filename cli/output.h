@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <iosfwd>
 #include <string>
+#include <vector>
 
 namespace errata::cli {
 
@@ -14,5 +15,8 @@ void print_json(std::ostream& out, const nlohmann::ordered_json& value);
 
 /// "12 MB", millions of bytes.
 std::string megabytes(std::int64_t bytes);
+
+/// "a, b, c".
+std::string joined(const std::vector<std::string>& texts);
 
 } // namespace errata::cli

@@ -51,7 +51,9 @@ TEST_F(StoreDamageTest, FullDiskLeavesTheStoreAsItWas) {
 }
 
 TEST_F(StoreDamageTest, WrongFilesAreNamed) {
-  expect_error(ErrorCode::kNotFound, {"missing"}, [&] { EditStore::open(file("missing")); });
+  expect_error(ErrorCode::kNotFound, {"missing", "errata store init"}, [&] {
+    EditStore::open(file("missing"));
+  });
   expect_error(
       ErrorCode::kNotFound, {"no-folder"}, [&] { EditStore::create(file("no-folder") / "s"); });
   std::filesystem::create_directory(file("folder"));
