@@ -51,10 +51,10 @@ void check_config(const DecoderConfig& config) {
 /// Position of each row within its sequence, int64 [rows]; 0 in rows of no sequence.
 torch::Tensor positions_of(const PackedBatch& batch, torch::Device device) {
   const torch::Tensor positions = torch::zeros({batch.rows()}, torch::kInt64);
-  auto* next = positions.data_ptr<std::int64_t>();
+  auto* const next = positions.data_ptr<std::int64_t>();
   for (const LengthGroup& group : batch.groups) {
-    for (std::int64_t i = 0; i < group.count; ++i, next += group.length) {
-      std::iota(next, next + group.length, std::int64_t{0});
+    for (std::int64_t place = 0; place < group.count * group.length; ++place) {
+      next[batch.row_at(group.first_row + place)] = place % group.length;
     }
   }
   return positions.to(device);
@@ -203,7 +203,11 @@ torch::Tensor DecoderImpl::run_packed(
       parts_->looks_at_lengths() ? lengths_of(batch, states.device()) : torch::Tensor(),
       longest(batch.groups),
       states.scalar_type());
-  const PackedAttention attention(batch.groups, states.device());
+  ERRATA_CHECK(
+      !batch.prefixes || shares_prefixes(),
+      ErrorCode::kInternal,
+      "shared prefixes in a model whose states depend on more than the tokens before");
+  const PackedAttention attention(batch, states.device());
   torch::Tensor x = states;
   for (std::int64_t i = first; i < last; ++i) {
     const AttentionShape shape = attention_shape(config_, i);
@@ -266,6 +270,13 @@ bool DecoderImpl::reentrant() const {
           (!attention || attention->attachments().reentrant());
   }
   return all;
+}
+
+bool DecoderImpl::shares_prefixes() const {
+  return device().is_cpu() && active_input() == nullptr && !parts_->looks_at_lengths() &&
+         std::none_of(config_.layers.begin(), config_.layers.end(), [](const LayerConfig& layer) {
+           return layer.recurrent;
+         });
 }
 
 std::set<std::string> DecoderImpl::transposed_in_files() const {

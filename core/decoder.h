@@ -94,6 +94,11 @@ class DecoderImpl : public torch::nn::Module {
   /// is no dropout.
   bool reentrant() const;
 
+  /// True when a pass may compute what several sequences begin with once (`share_prefixes`): on the
+  /// CPU, where sums over them are in a fixed order, without recurrent layers, soft prompts or
+  /// rotations that depend on a text's length.
+  bool shares_prefixes() const;
+
   /// Parameters whose files have them the other way round.
   std::set<std::string> transposed_in_files() const;
 

@@ -314,6 +314,41 @@ torch::Tensor packed_attention(
   return out.view({rows, shape.heads * shape.head_dim});
 }
 
+namespace {
+
+/// Rows of `x` by number, some of them many times: the gradients of those are added in float32, and
+/// in the order of `rows`.
+class RowsFunction : public torch::autograd::Function<RowsFunction> {
+ public:
+  static torch::Tensor forward(
+      torch::autograd::AutogradContext* context,
+      const torch::Tensor& x,
+      const torch::Tensor& rows) {
+    context->saved_data["rows"] = rows;
+    context->saved_data["count"] = x.size(0);
+    return x.index_select(0, rows);
+  }
+
+  static torch::autograd::variable_list backward(
+      torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+    const torch::Tensor& grad = gradients[0];
+    const torch::Dtype dtype = statistics_dtype(grad.scalar_type());
+    return {
+        torch::zeros(
+            {context->saved_data["count"].toInt(), grad.size(1)}, grad.options().dtype(dtype))
+            .index_add_(0, context->saved_data["rows"].toTensor(), grad.to(dtype))
+            .to(grad.scalar_type()),
+        torch::Tensor()};
+  }
+};
+
+} // namespace
+
+PackedAttention::PackedAttention(const PackedBatch& batch, torch::Device device)
+    : PackedAttention(batch.groups, device) {
+  prefixes_ = batch.prefixes;
+}
+
 PackedAttention::PackedAttention(std::vector<LengthGroup> groups, torch::Device device)
     : groups_(std::move(groups)) {
   if (!device.is_cpu() && is_worth_padding(groups_)) {
@@ -322,6 +357,20 @@ PackedAttention::PackedAttention(std::vector<LengthGroup> groups, torch::Device 
 }
 
 torch::Tensor PackedAttention::operator()(
+    const torch::Tensor& q,
+    const torch::Tensor& k,
+    const torch::Tensor& v,
+    const AttentionShape& shape) const {
+  if (!prefixes_) {
+    return at_places(q, k, v, shape);
+  }
+  const auto spread = [&](const torch::Tensor& x) {
+    return RowsFunction::apply(x, prefixes_->rows);
+  };
+  return at_places(spread(q), spread(k), spread(v), shape).index_select(0, prefixes_->places);
+}
+
+torch::Tensor PackedAttention::at_places(
     const torch::Tensor& q,
     const torch::Tensor& k,
     const torch::Tensor& v,

@@ -36,6 +36,8 @@ torch::Tensor packed_attention(
 class PackedAttention {
  public:
   PackedAttention(std::vector<LengthGroup> groups, torch::Device device);
+  /// Of the rows of `batch`, which may have shared prefixes.
+  PackedAttention(const PackedBatch& batch, torch::Device device);
 
   torch::Tensor operator()(
       const torch::Tensor& q,
@@ -44,7 +46,14 @@ class PackedAttention {
       const AttentionShape& shape) const;
 
  private:
+  torch::Tensor at_places(
+      const torch::Tensor& q,
+      const torch::Tensor& k,
+      const torch::Tensor& v,
+      const AttentionShape& shape) const;
+
   std::vector<LengthGroup> groups_;
+  std::optional<SharedPrefixes> prefixes_;
   std::optional<PaddedPlaces> padded_;
 };
 

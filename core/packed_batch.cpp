@@ -7,13 +7,81 @@
 
 namespace errata {
 
+namespace {
+
+// A layout with gathers is worth it from here: rows saved of all.
+constexpr double kLeastSaving = 0.05;
+
+struct PackedSequence {
+  std::int64_t place;
+  std::span<const std::int64_t> tokens;
+};
+
+std::vector<PackedSequence> sequences_of(const PackedBatch& batch, const torch::Tensor& ids) {
+  std::vector<PackedSequence> sequences;
+  for (const LengthGroup& group : batch.groups) {
+    for (std::int64_t i = 0; i < group.count; ++i) {
+      const std::int64_t place = group.first_row + i * group.length;
+      sequences.push_back(
+          {place, {ids.data_ptr<std::int64_t>() + place, static_cast<std::size_t>(group.length)}});
+    }
+  }
+  return sequences;
+}
+
+} // namespace
+
 void PackedBatch::fill_to(std::int64_t count) {
-  if (count > rows()) {
-    ids = torch::cat({ids, torch::zeros({count - rows()}, ids.options())});
+  const std::int64_t missing = count - rows();
+  if (missing <= 0) {
+    return;
+  }
+  ids = torch::cat({ids, torch::zeros({missing}, ids.options())});
+  if (prefixes) {
+    torch::Tensor& places = prefixes->places;
+    places = torch::cat({places, torch::zeros({missing}, places.options())});
   }
 }
 
+// In the order of a dictionary each sequence shares most with the one before it.
+void PackedBatch::share_prefixes() {
+  const torch::Tensor tokens = ids.cpu();
+  const std::vector<PackedSequence> sequences = sequences_of(*this, tokens);
+  std::vector<std::size_t> sorted(sequences.size());
+  std::iota(sorted.begin(), sorted.end(), std::size_t{0});
+  std::stable_sort(sorted.begin(), sorted.end(), [&](std::size_t a, std::size_t b) {
+    return std::ranges::lexicographical_compare(sequences[a].tokens, sequences[b].tokens);
+  });
+  SharedPrefixes found;
+  found.row_at.resize(static_cast<std::size_t>(ids.size(0)));
+  found.shared.resize(sequences.size());
+  std::vector<std::int64_t> places;
+  const PackedSequence* before = nullptr;
+  for (const std::size_t index : sorted) {
+    const PackedSequence& own = sequences[index];
+    std::int64_t shared = 0;
+    if (before != nullptr) {
+      shared = std::ranges::mismatch(own.tokens, before->tokens).in1 - own.tokens.begin();
+      std::copy_n(found.row_at.begin() + before->place, shared, found.row_at.begin() + own.place);
+    }
+    found.shared[index] = shared;
+    for (std::int64_t t = shared; t < std::ssize(own.tokens); ++t) {
+      found.row_at[static_cast<std::size_t>(own.place + t)] = std::ssize(places);
+      places.push_back(own.place + t);
+    }
+    before = &own;
+  }
+  if (static_cast<double>(places.size()) > (1 - kLeastSaving) * static_cast<double>(ids.size(0))) {
+    return;
+  }
+  found.rows = torch::tensor(found.row_at, torch::kInt64).to(ids.device());
+  found.places = torch::tensor(places, torch::kInt64).to(ids.device());
+  ids = ids.index_select(0, found.places);
+  prefixes = std::move(found);
+}
+
 PrefixedBatch with_prefix(const PackedBatch& batch, std::int64_t length) {
+  ERRATA_CHECK(!batch.prefixes, ErrorCode::kInternal, "a soft prompt before shared prefixes");
   PrefixedBatch result;
   result.batch.order = batch.order;
   std::vector<std::int64_t> rows;
@@ -33,8 +101,8 @@ PrefixedBatch with_prefix(const PackedBatch& batch, std::int64_t length) {
   while (static_cast<std::int64_t>(rows.size()) < batch.rows()) { // rows of no sequence
     rows.push_back(next++);
   }
-  for (const std::int64_t first : batch.first_row) {
-    result.batch.first_row.push_back(rows[static_cast<std::size_t>(first)] - length);
+  for (const std::int64_t first : batch.first_place) {
+    result.batch.first_place.push_back(rows[static_cast<std::size_t>(first)] - length);
   }
   const torch::Device device = batch.ids.device();
   result.rows = torch::tensor(rows, torch::kInt64).to(device);
@@ -55,7 +123,7 @@ PackedBatch pack(std::span<const std::vector<std::int32_t>> sequences, torch::De
   for (const auto& sequence : sequences) {
     rows += sequence.size();
   }
-  batch.first_row.resize(sequences.size());
+  batch.first_place.resize(sequences.size());
   batch.ids = torch::empty({static_cast<std::int64_t>(rows)}, torch::kInt64);
   auto* next = batch.ids.data_ptr<std::int64_t>();
   const auto* const begin = next;
@@ -69,7 +137,7 @@ PackedBatch pack(std::span<const std::vector<std::int32_t>> sequences, torch::De
       batch.groups.push_back({row, 0, length});
     }
     ++batch.groups.back().count;
-    batch.first_row[index] = row;
+    batch.first_place[index] = row;
     next = std::copy(sequence.begin(), sequence.end(), next);
   }
   batch.ids = batch.ids.to(device);

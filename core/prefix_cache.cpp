@@ -19,16 +19,36 @@ torch::Tensor index_tensor(const std::vector<std::int64_t>& values, torch::Devic
   return torch::tensor(values, torch::kInt64).to(device);
 }
 
-// For each row of `packed`, the row of the same token when the examples lie one after the other in
+// For each row of `packed`, a row of the same token when the examples lie one after the other in
 // the caller's order, example i starting at first[i].
 torch::Tensor rows_of(
     const MicroBatch& micro, const std::vector<std::int64_t>& first, const PackedBatch& packed) {
   std::vector<std::int64_t> rows(static_cast<std::size_t>(packed.rows()));
   for (std::size_t i = 0; i < micro.size(); ++i) {
-    const auto begin = rows.begin() + packed.first_row[i];
-    std::iota(begin, begin + micro[i].example->rows(), first[i]);
+    for (std::int64_t t = 0; t < micro[i].example->rows(); ++t) {
+      rows[static_cast<std::size_t>(packed.row_of(i, t))] = first[i] + t;
+    }
   }
   return index_tensor(rows, packed.ids.device());
+}
+
+// `states` of the rows of `packed` to where its examples begin in `to`.
+void put_states(
+    const MicroBatch& micro,
+    const std::vector<std::int64_t>& first,
+    const PackedBatch& packed,
+    const torch::Tensor& states,
+    torch::Tensor& to) {
+  std::vector<std::int64_t> from;
+  std::vector<std::int64_t> rows;
+  for (std::size_t i = 0; i < micro.size(); ++i) {
+    for (std::int64_t t = 0; t < micro[i].example->rows(); ++t) {
+      from.push_back(packed.row_of(i, t));
+      rows.push_back(first[i] + t);
+    }
+  }
+  const torch::Device device = states.device();
+  to.index_copy_(0, index_tensor(rows, device), states.index_select(0, index_tensor(from, device)));
 }
 
 } // namespace
@@ -41,6 +61,14 @@ PackedBatch pack_examples(const MicroBatch& micro, torch::Device device) {
     sequences.emplace_back(tokens.begin(), tokens.end() - 1);
   }
   return pack(sequences, device);
+}
+
+PackedBatch pack_shared(const MicroBatch& micro, const DecoderImpl& model) {
+  PackedBatch packed = pack_examples(micro, model.device());
+  if (model.shares_prefixes()) {
+    packed.share_prefixes();
+  }
+  return packed;
 }
 
 PrefixCache::PrefixCache(
@@ -77,9 +105,9 @@ PrefixCache::PrefixCache(
   }
   const auto compute = [&](std::int64_t i) {
     const Chunk& chunk = chunks[static_cast<std::size_t>(i)];
-    const PackedBatch packed = pack_examples(chunk.examples, model->device());
-    states_.index_copy_(
-        0, rows_of(chunk.examples, chunk.first_rows, packed), model->states_before(layer_, packed));
+    const PackedBatch packed = pack_shared(chunk.examples, *model);
+    put_states(
+        chunk.examples, chunk.first_rows, packed, model->states_before(layer_, packed), states_);
   };
   for (std::int64_t i = 0; i < std::ssize(chunks); i += threads) {
     side_by_side(
@@ -106,7 +134,7 @@ torch::Tensor PrefixCache::states(
     return states_.index_select(0, rows_of(micro, first, packed));
   }
   // What is not held is computed in a batch of its own and then stands behind the held rows.
-  const PackedBatch extra = pack_examples(missing, packed.ids.device());
+  const PackedBatch extra = pack_shared(missing, *model);
   const torch::Tensor computed = model->states_before(layer_, extra);
   std::vector<std::int64_t> extra_first;
   std::int64_t row = 0;
@@ -114,8 +142,8 @@ torch::Tensor PrefixCache::states(
     extra_first.push_back(row);
     row += planned.example->rows();
   }
-  torch::Tensor in_order = torch::empty_like(computed);
-  in_order.index_copy_(0, rows_of(missing, extra_first, extra), computed);
+  torch::Tensor in_order = torch::empty({row, computed.size(1)}, computed.options());
+  put_states(missing, extra_first, extra, computed, in_order);
   // Gather the held and the computed part separately: joining them would copy the whole cache.
   const torch::Tensor rows = rows_of(micro, first, packed);
   const torch::Tensor is_extra = rows >= states_.size(0);

@@ -37,5 +37,8 @@ class PrefixCache {
 
 /// Packs the examples of `micro` without their last tokens, which predict nothing.
 PackedBatch pack_examples(const MicroBatch& micro, torch::Device device);
+/// The same on the device of `model`, with shared prefixes where it takes them: for what is read
+/// where a token is asked for, not for sums over all tokens.
+PackedBatch pack_shared(const MicroBatch& micro, const DecoderImpl& model);
 
 } // namespace errata

@@ -75,7 +75,7 @@ void score_batch(
   for (std::size_t i = 0; i < members.size(); ++i) {
     const Tokens& tokens = sequences[members[i]];
     for (std::int64_t t = first[members[i]]; t < static_cast<std::int64_t>(tokens.size()); ++t) {
-      rows.push_back(batch.first_row[i] + t - 1);
+      rows.push_back(batch.row_of(i, t - 1));
       targets.push_back(tokens[static_cast<std::size_t>(t)]);
       places.push_back({members[i], t});
     }

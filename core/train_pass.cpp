@@ -10,9 +10,12 @@ namespace errata {
 namespace {
 
 void append_label_rows(
-    const TrainExample& example, std::int64_t first_row, std::vector<std::int64_t>& rows) {
+    const TrainExample& example,
+    const PackedBatch& packed,
+    std::size_t i,
+    std::vector<std::int64_t>& rows) {
   for (std::int64_t t = example.first_label; t < example.rows() + 1; ++t) {
-    rows.push_back(first_row + t - 1);
+    rows.push_back(packed.row_of(i, t - 1));
   }
 }
 
@@ -113,7 +116,7 @@ LabelTargets TrainPass::targets_of(
       if (held_to_base(example) != held) {
         continue;
       }
-      append_label_rows(example, packed.first_row[i], rows);
+      append_label_rows(example, packed, i, rows);
       labels.insert(
           labels.end(), example.tokens.begin() + example.first_label, example.tokens.end());
       const RowWeights own = row_weights(example, scale);
@@ -152,7 +155,7 @@ void TrainPass::fill(std::vector<std::int64_t>& rows) const {
 }
 
 PackedBatch TrainPass::pack_filled(const MicroBatch& micro) const {
-  PackedBatch packed = pack_examples(micro, model_->device());
+  PackedBatch packed = pack_shared(micro, *model_);
   packed.fill_to(fitting(packed.rows()));
   return packed;
 }
@@ -263,7 +266,7 @@ torch::Tensor TrainPass::base_hidden_of(const MicroBatch& micro) {
   const PackedBatch packed = pack_filled(held);
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < held.size(); ++i) {
-    append_label_rows(*held[i].example, packed.first_row[i], rows);
+    append_label_rows(*held[i].example, packed, i, rows);
   }
   fill(rows);
   return hidden_of(held, packed, to_device(rows, packed.ids.device()));

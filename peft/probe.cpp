@@ -51,7 +51,7 @@ torch::Tensor probe_log_probabilities(
   std::vector<std::int64_t> rows;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     for (std::size_t k = 0; k + 1 < sequences[i].size(); ++k) {
-      rows.push_back(batch.first_row[i] + static_cast<std::int64_t>(k));
+      rows.push_back(batch.row_of(i, static_cast<std::int64_t>(k)));
     }
   }
   const torch::Tensor from = torch::tensor(rows, torch::kInt64).to(model->device());

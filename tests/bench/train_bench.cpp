@@ -49,7 +49,7 @@ Step make_step(std::vector<Tokens> sequences, bool padded, bool logits_everywher
   std::vector<std::int64_t> labelled;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     for (std::int64_t t = length[i] - kLabels; t < length[i]; ++t) {
-      labelled.push_back(step.batch.first_row[i] + t);
+      labelled.push_back(step.batch.row_of(i, t));
     }
   }
   const torch::Tensor rows = torch::tensor(labelled);

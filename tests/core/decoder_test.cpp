@@ -32,7 +32,7 @@ void expect_reference(const DecoderConfig& config) {
   const torch::Tensor logits = model->logits(model->hidden(batch));
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     const auto length = static_cast<std::int64_t>(sequences[i].size());
-    const torch::Tensor own = logits.narrow(0, batch.first_row[i], length);
+    const torch::Tensor own = logits.narrow(0, batch.row_of(i, 0), length);
     EXPECT_LT(largest_difference(own, reference.logits(sequences[i])), 1e-10) << "sequence " << i;
   }
 }
@@ -147,6 +147,67 @@ TEST(DecoderTest, FilledRowsChangeNothing) {
       }
     }
   }
+}
+
+// States and gradients, whatever attends: float64 by LibTorch's operators, float32 by the kernels.
+TEST(DecoderTest, SharedPrefixesChangeNothing) {
+  DecoderConfig capped = tiny_gemma3();
+  capped.attention_softcap = 2.0;
+  for (const DecoderConfig& config : {tiny_gemma3(), tiny_llama(), capped}) {
+    auto sequences = random_sequences(9, 12, config.vocab_size);
+    for (std::size_t i = 0; i < sequences.size(); i += 2) {
+      for (std::size_t t = 0; t < std::min(sequences[i].size(), i); ++t) {
+        sequences[i][t] = static_cast<std::int32_t>(t); // the more, the later
+      }
+    }
+    sequences.push_back(sequences[4]);
+    const PackedBatch batch = pack(sequences);
+    PackedBatch shared = batch;
+    shared.share_prefixes();
+    ASSERT_LT(shared.rows(), batch.rows() - 10);
+    shared.fill_to(shared.rows() + 2);
+    std::vector<std::int64_t> rows;
+    std::vector<std::int64_t> shared_rows;
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      for (std::int64_t t = 0; t < std::ssize(sequences[i]); ++t) {
+        rows.push_back(batch.row_of(i, t));
+        shared_rows.push_back(shared.row_of(i, t));
+      }
+    }
+    Decoder model = random_decoder(config);
+    for (const torch::Dtype dtype : {torch::kFloat64, torch::kFloat32}) {
+      model->to(dtype);
+      model->set_compute_dtype(dtype);
+      const torch::Tensor weights =
+          torch::randn({std::ssize(rows), config.hidden_size}, model->parameters()[0].options());
+      const auto run = [&](const PackedBatch& packed, const std::vector<std::int64_t>& wanted) {
+        const torch::Tensor hidden = model->hidden(packed, torch::tensor(wanted, torch::kInt64));
+        auto results = torch::autograd::grad(
+            {(hidden * weights).sum()}, model->parameters(), {}, std::nullopt, false, true);
+        results.push_back(hidden.detach());
+        return results;
+      };
+      const auto expected = run(batch, rows);
+      const auto found = run(shared, shared_rows);
+      const double tolerance = dtype == torch::kFloat64 ? 1e-11 : 1e-4;
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        ASSERT_EQ(found[i].defined(), expected[i].defined());
+        if (expected[i].defined()) {
+          EXPECT_TRUE(torch::allclose(found[i], expected[i], tolerance, tolerance)) << i;
+        }
+      }
+    }
+  }
+}
+
+TEST(DecoderTest, SharesPrefixesWhereOnlyTheTokensBeforeCount) {
+  EXPECT_TRUE(random_decoder(tiny_gemma3())->shares_prefixes());
+  EXPECT_FALSE(random_decoder(tiny_griffin())->shares_prefixes());
+  DecoderConfig dynamic = tiny_llama();
+  for (LayerConfig& layer : dynamic.layers) {
+    layer.rope.dynamic = DynamicRope{10};
+  }
+  EXPECT_FALSE(random_decoder(dynamic)->shares_prefixes());
 }
 
 TEST(DecoderTest, FrozenPrefixEqualsFullPass) {

@@ -66,7 +66,7 @@ torch::Tensor by_text(Decoder& model) {
   const torch::Tensor rows = torch::log_softmax(model->logits(model->hidden(batch)), -1);
   std::vector<torch::Tensor> parts;
   for (std::size_t i = 0; i < kTexts.size(); ++i) {
-    const std::int64_t first = batch.first_row[i];
+    const std::int64_t first = batch.row_of(i, 0);
     parts.push_back(rows.slice(0, first, first + static_cast<std::int64_t>(kTexts[i].size())));
   }
   return torch::cat(parts);
