@@ -108,10 +108,10 @@ void label_gradient(
 void label_gradient(
     const Labels& labels, std::int64_t rows, Bfloat16* logits, float* losses, float* scratch);
 
-/// Causal attention of one sequence: `q`, `out` [length, heads, head_dim], `k`, `v` [length,
-/// kv_heads, head_dim]; query head h reads KV head h kv_heads / heads. A query sees itself and what
-/// is before it, `window` keys at most (0: all). With `softcap` a score s becomes
-/// softcap tanh(s / softcap) (0: it stays).
+/// Causal attention of one sequence: `k`, `v` [length, kv_heads, head_dim], `q`, `out`
+/// [length - before, heads, head_dim] of its last tokens; query head h reads KV head
+/// h kv_heads / heads. A query sees itself and what is before it, `window` keys at most (0: all).
+/// With `softcap` a score s becomes softcap tanh(s / softcap) (0: it stays).
 struct Attention {
   std::int64_t heads;
   std::int64_t kv_heads;
@@ -121,13 +121,18 @@ struct Attention {
   float softcap;
 };
 
+struct SequenceLength {
+  std::int64_t length;
+  std::int64_t before; ///< keys that stand before the first query
+};
+
 /// Floats of scratch memory for a sequence of `length`.
 std::int64_t attention_scratch(const Attention& shape, std::int64_t length);
 
-/// `log_sums` [length, heads], unless null, gets the logarithm of each softmax's sum.
+/// `log_sums` [length - before, heads], unless null, gets the logarithm of each softmax's sum.
 void attention_forward(
     const Attention& shape,
-    std::int64_t length,
+    SequenceLength length,
     const float* q,
     const float* k,
     const float* v,
@@ -136,7 +141,7 @@ void attention_forward(
     float* scratch);
 void attention_forward(
     const Attention& shape,
-    std::int64_t length,
+    SequenceLength length,
     const Bfloat16* q,
     const Bfloat16* k,
     const Bfloat16* v,
@@ -164,13 +169,13 @@ struct AttentionGradients {
 /// Computes the probabilities again from the inputs and the forward pass's `log_sums`.
 void attention_backward(
     const Attention& shape,
-    std::int64_t length,
+    SequenceLength length,
     const AttentionInputs<float>& in,
     const AttentionGradients<float>& to,
     float* scratch);
 void attention_backward(
     const Attention& shape,
-    std::int64_t length,
+    SequenceLength length,
     const AttentionInputs<Bfloat16>& in,
     const AttentionGradients<Bfloat16>& to,
     float* scratch);
@@ -200,6 +205,12 @@ void attention_cached(
     float* scratch);
 /// Floats of scratch memory for a sequence of up to `longest` tokens.
 std::int64_t attention_cached_scratch(const Attention& shape, std::int64_t longest);
+
+/// Adds row i of `x` [count, n] to row rows[i] of `sums` [.., n].
+void add_rows(
+    std::int64_t n, std::int64_t count, const std::int64_t* rows, const float* x, float* sums);
+void add_rows(
+    std::int64_t n, std::int64_t count, const std::int64_t* rows, const Bfloat16* x, float* sums);
 
 /// The place of each row's largest number, of equal ones the first; the first NaN where there is
 /// one. `x` [rows, n].

@@ -190,11 +190,12 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
       const torch::Tensor& k,
       const torch::Tensor& v,
       const std::vector<LengthGroup>& groups,
+      const SharedPrefixes* prefixes, // short sequences only
       const AttentionShape& shape) {
-    save(*context, groups, shape);
+    save(*context, groups, prefixes, shape);
     torch::autograd::variable_list saved = {q, k, v};
     if (is_short_attention(q, k, v, groups)) {
-      ShortAttention result = short_attention(q, k, v, groups, shape);
+      ShortAttention result = short_attention(q, k, v, groups, prefixes, shape);
       saved.push_back(result.log_sums);
       context->save_for_backward(std::move(saved));
       return result.out;
@@ -214,9 +215,10 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
     const AttentionShape shape = saved_shape(*context);
     const std::vector<LengthGroup> groups = saved_groups(*context);
     if (is_short_attention(q, k, v, groups)) {
-      const AttentionGradients found =
-          short_attention_backward(q, k, v, saved[3], gradients[0], groups, shape);
-      return {found.q, found.k, found.v, torch::Tensor(), torch::Tensor()};
+      const std::optional<SharedPrefixes> prefixes = saved_prefixes(*context);
+      const AttentionGradients found = short_attention_backward(
+          q, k, v, saved[3], gradients[0], groups, prefixes ? &*prefixes : nullptr, shape);
+      return {found.q, found.k, found.v, torch::Tensor(), torch::Tensor(), torch::Tensor()};
     }
     const torch::Tensor grad = gradients[0].contiguous();
 
@@ -245,14 +247,19 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
       key_rows(grad_k, block)
           .add_(layout.unfold_keys(torch::bmm(grad_scores.transpose(1, 2), query)));
     }
-    return {grad_q, grad_k, grad_v, torch::Tensor(), torch::Tensor()};
+    return {grad_q, grad_k, grad_v, torch::Tensor(), torch::Tensor(), torch::Tensor()};
   }
 
  private:
   static void save(
       torch::autograd::AutogradContext& context,
       const std::vector<LengthGroup>& groups,
+      const SharedPrefixes* prefixes,
       const AttentionShape& shape) {
+    if (prefixes != nullptr) {
+      context.saved_data["rows"] = prefixes->rows;
+      context.saved_data["shared"] = prefixes->shared;
+    }
     std::vector<std::int64_t> flat;
     for (const LengthGroup& group : groups) {
       flat.insert(flat.end(), {group.first_row, group.count, group.length});
@@ -273,6 +280,16 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
     return groups;
   }
 
+  static std::optional<SharedPrefixes> saved_prefixes(torch::autograd::AutogradContext& context) {
+    if (context.saved_data.count("rows") == 0) {
+      return std::nullopt;
+    }
+    SharedPrefixes prefixes;
+    prefixes.rows = context.saved_data["rows"].toTensor();
+    prefixes.shared = context.saved_data["shared"].toIntVector();
+    return prefixes;
+  }
+
   static AttentionShape saved_shape(torch::autograd::AutogradContext& context) {
     const std::vector<std::int64_t> shape = context.saved_data["shape"].toIntVector();
     return {
@@ -282,6 +299,51 @@ class PackedAttentionFunction : public torch::autograd::Function<PackedAttention
         context.saved_data["scale"].toDouble(),
         shape[3],
         context.saved_data["softcap"].toDouble()};
+  }
+};
+
+torch::Tensor attend_rows(
+    const torch::Tensor& q,
+    const torch::Tensor& k,
+    const torch::Tensor& v,
+    const std::vector<LengthGroup>& groups,
+    const SharedPrefixes* prefixes,
+    const AttentionShape& shape) {
+  const std::int64_t rows = q.size(0);
+  const torch::Tensor query = q.view({rows, shape.heads, shape.head_dim});
+  const torch::Tensor key = k.view({rows, shape.kv_heads, shape.head_dim});
+  const torch::Tensor value = v.view({rows, shape.kv_heads, shape.head_dim});
+  torch::Tensor out;
+  if (needs_graph(q, k, v)) {
+    out = PackedAttentionFunction::apply(query, key, value, groups, prefixes, shape);
+  } else if (is_short_attention(query, key, value, groups)) {
+    out = short_attention(query, key, value, groups, prefixes, shape).out;
+  } else {
+    out = attend(query, key, value, plan_blocks(groups, shape), shape, false).out;
+  }
+  return out.view({rows, shape.heads * shape.head_dim});
+}
+
+/// Rows of `x` by number, some of them many times.
+class RowsFunction : public torch::autograd::Function<RowsFunction> {
+ public:
+  static torch::Tensor forward(
+      torch::autograd::AutogradContext* context,
+      const torch::Tensor& x,
+      const torch::Tensor& rows) {
+    context->saved_data["rows"] = rows;
+    context->saved_data["count"] = x.size(0);
+    return x.index_select(0, rows);
+  }
+
+  static torch::autograd::variable_list backward(
+      torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
+    return {
+        sum_of_places(
+            gradients[0],
+            context->saved_data["rows"].toTensor(),
+            context->saved_data["count"].toInt()),
+        torch::Tensor()};
   }
 };
 
@@ -299,50 +361,8 @@ torch::Tensor packed_attention(
     const torch::Tensor& v,
     const std::vector<LengthGroup>& groups,
     const AttentionShape& shape) {
-  const std::int64_t rows = q.size(0);
-  const torch::Tensor query = q.view({rows, shape.heads, shape.head_dim});
-  const torch::Tensor key = k.view({rows, shape.kv_heads, shape.head_dim});
-  const torch::Tensor value = v.view({rows, shape.kv_heads, shape.head_dim});
-  torch::Tensor out;
-  if (needs_graph(q, k, v)) {
-    out = PackedAttentionFunction::apply(query, key, value, groups, shape);
-  } else if (is_short_attention(query, key, value, groups)) {
-    out = short_attention(query, key, value, groups, shape).out;
-  } else {
-    out = attend(query, key, value, plan_blocks(groups, shape), shape, false).out;
-  }
-  return out.view({rows, shape.heads * shape.head_dim});
+  return attend_rows(q, k, v, groups, nullptr, shape);
 }
-
-namespace {
-
-/// Rows of `x` by number, some of them many times: the gradients of those are added in float32, and
-/// in the order of `rows`.
-class RowsFunction : public torch::autograd::Function<RowsFunction> {
- public:
-  static torch::Tensor forward(
-      torch::autograd::AutogradContext* context,
-      const torch::Tensor& x,
-      const torch::Tensor& rows) {
-    context->saved_data["rows"] = rows;
-    context->saved_data["count"] = x.size(0);
-    return x.index_select(0, rows);
-  }
-
-  static torch::autograd::variable_list backward(
-      torch::autograd::AutogradContext* context, torch::autograd::variable_list gradients) {
-    const torch::Tensor& grad = gradients[0];
-    const torch::Dtype dtype = statistics_dtype(grad.scalar_type());
-    return {
-        torch::zeros(
-            {context->saved_data["count"].toInt(), grad.size(1)}, grad.options().dtype(dtype))
-            .index_add_(0, context->saved_data["rows"].toTensor(), grad.to(dtype))
-            .to(grad.scalar_type()),
-        torch::Tensor()};
-  }
-};
-
-} // namespace
 
 PackedAttention::PackedAttention(const PackedBatch& batch, torch::Device device)
     : PackedAttention(batch.groups, device) {
@@ -363,6 +383,9 @@ torch::Tensor PackedAttention::operator()(
     const AttentionShape& shape) const {
   if (!prefixes_) {
     return at_places(q, k, v, shape);
+  }
+  if (is_short_attention(q, k, v, groups_)) {
+    return attend_rows(q, k, v, groups_, &*prefixes_, shape);
   }
   const auto spread = [&](const torch::Tensor& x) {
     return RowsFunction::apply(x, prefixes_->rows);

@@ -22,15 +22,27 @@ kernels::Attention kernel_shape(const AttentionShape& shape) {
 }
 
 struct Sequence {
-  std::int64_t row;
-  std::int64_t length;
+  std::int64_t place; ///< of its keys and values
+  std::int64_t row;   ///< of its queries
+  kernels::SequenceLength length;
+
+  std::int64_t queries() const { return length.length - length.before; }
 };
 
-std::vector<Sequence> sequences_of(const std::vector<LengthGroup>& groups) {
+std::vector<Sequence> sequences_of(
+    const std::vector<LengthGroup>& groups, const SharedPrefixes* prefixes) {
   std::vector<Sequence> sequences;
   for (const LengthGroup& group : groups) {
     for (std::int64_t i = 0; i < group.count; ++i) {
-      sequences.push_back({group.first_row + i * group.length, group.length});
+      const std::int64_t place = group.first_row + i * group.length;
+      const std::int64_t before = prefixes != nullptr ? prefixes->shared[sequences.size()] : 0;
+      if (before == group.length) { // nothing of its own
+        sequences.push_back({place, 0, {group.length, before}});
+        continue;
+      }
+      const std::int64_t row =
+          prefixes != nullptr ? prefixes->rows.data_ptr<std::int64_t>()[place + before] : place;
+      sequences.push_back({place, row, {group.length, before}});
     }
   }
   return sequences;
@@ -40,13 +52,12 @@ std::vector<Sequence> sequences_of(const std::vector<LengthGroup>& groups) {
 // takes every `parts`-th.
 template <typename Work>
 void for_each_sequence(
-    const std::vector<LengthGroup>& groups, const kernels::Attention& shape, const Work& work) {
-  const std::vector<Sequence> sequences = sequences_of(groups);
+    const std::vector<Sequence>& sequences, const kernels::Attention& shape, const Work& work) {
   std::int64_t rows = 0;
   std::int64_t longest = 0;
   for (const Sequence& sequence : sequences) {
-    rows += sequence.length;
-    longest = std::max(longest, sequence.length);
+    rows += sequence.queries();
+    longest = std::max(longest, sequence.length.length);
   }
   const std::int64_t scratch = kernels::attention_scratch(shape, longest);
   const auto parts =
@@ -64,12 +75,18 @@ void for_each_sequence(
 }
 
 // Rows that belong to no sequence.
-void clear_rest(const torch::Tensor& x, const std::vector<LengthGroup>& groups) {
-  const std::int64_t end =
-      groups.empty() ? 0 : groups.back().first_row + groups.back().count * groups.back().length;
+void clear_rest(const torch::Tensor& x, const std::vector<Sequence>& sequences) {
+  std::int64_t end = 0;
+  for (const Sequence& sequence : sequences) {
+    end = std::max(end, sequence.row + sequence.queries());
+  }
   if (end < x.size(0)) {
     x.narrow(0, end, x.size(0) - end).zero_();
   }
+}
+
+torch::Tensor at_places(const torch::Tensor& x, const SharedPrefixes* prefixes) {
+  return prefixes != nullptr ? x.index_select(0, prefixes->rows) : x.contiguous();
 }
 
 } // namespace
@@ -90,10 +107,12 @@ ShortAttention short_attention(
     const torch::Tensor& key,
     const torch::Tensor& value,
     const std::vector<LengthGroup>& groups,
+    const SharedPrefixes* prefixes,
     const AttentionShape& shape) {
+  const std::vector<Sequence> sequences = sequences_of(groups, prefixes);
   const torch::Tensor q = query.contiguous();
-  const torch::Tensor k = key.contiguous();
-  const torch::Tensor v = value.contiguous();
+  const torch::Tensor k = at_places(key, prefixes);
+  const torch::Tensor v = at_places(value, prefixes);
   const ShortAttention result{
       torch::empty(q.sizes(), q.options()),
       torch::empty({q.size(0), shape.heads}, q.options().dtype(torch::kFloat32))};
@@ -102,19 +121,19 @@ ShortAttention short_attention(
   const std::int64_t kv_width = shape.kv_heads * shape.head_dim;
   with_kernel_type(q.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    for_each_sequence(groups, kernel, [&](const Sequence& sequence, float* scratch) {
+    for_each_sequence(sequences, kernel, [&](const Sequence& sequence, float* scratch) {
       kernels::attention_forward(
           kernel,
           sequence.length,
           kernel_data<T>(q) + sequence.row * width,
-          kernel_data<T>(k) + sequence.row * kv_width,
-          kernel_data<T>(v) + sequence.row * kv_width,
+          kernel_data<T>(k) + sequence.place * kv_width,
+          kernel_data<T>(v) + sequence.place * kv_width,
           kernel_data<T>(result.out) + sequence.row * width,
           kernel_data<float>(result.log_sums) + sequence.row * shape.heads,
           scratch);
     });
   });
-  clear_rest(result.out, groups);
+  clear_rest(result.out, sequences);
   return result;
 }
 
@@ -125,12 +144,14 @@ AttentionGradients short_attention_backward(
     const torch::Tensor& log_sums,
     const torch::Tensor& gradient,
     const std::vector<LengthGroup>& groups,
+    const SharedPrefixes* prefixes,
     const AttentionShape& shape) {
+  const std::vector<Sequence> sequences = sequences_of(groups, prefixes);
   const torch::Tensor q = query.contiguous();
-  const torch::Tensor k = key.contiguous();
-  const torch::Tensor v = value.contiguous();
+  const torch::Tensor k = at_places(key, prefixes);
+  const torch::Tensor v = at_places(value, prefixes);
   const torch::Tensor grad = gradient.contiguous();
-  const AttentionGradients result{
+  AttentionGradients result{
       torch::empty(q.sizes(), q.options()),
       torch::empty(k.sizes(), k.options()),
       torch::empty(v.sizes(), v.options())};
@@ -139,9 +160,9 @@ AttentionGradients short_attention_backward(
   const std::int64_t kv_width = shape.kv_heads * shape.head_dim;
   with_kernel_type(q.scalar_type(), [&](auto type) {
     using T = decltype(type);
-    for_each_sequence(groups, kernel, [&](const Sequence& sequence, float* scratch) {
+    for_each_sequence(sequences, kernel, [&](const Sequence& sequence, float* scratch) {
       const std::int64_t at = sequence.row * width;
-      const std::int64_t kv_at = sequence.row * kv_width;
+      const std::int64_t kv_at = sequence.place * kv_width;
       kernels::attention_backward(
           kernel,
           sequence.length,
@@ -156,8 +177,13 @@ AttentionGradients short_attention_backward(
           scratch);
     });
   });
-  for (const torch::Tensor& x : {result.q, result.k, result.v}) {
-    clear_rest(x, groups);
+  clear_rest(result.q, sequences);
+  if (prefixes != nullptr) {
+    result.k = sum_of_places(result.k, prefixes->rows, key.size(0));
+    result.v = sum_of_places(result.v, prefixes->rows, value.size(0));
+  } else {
+    clear_rest(result.k, sequences);
+    clear_rest(result.v, sequences);
   }
   return result;
 }

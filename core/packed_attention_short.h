@@ -18,12 +18,14 @@ struct ShortAttention {
 };
 
 /// Attention a sequence at a time, on all threads: no scores, masks or layouts in memory. `q`
-/// [rows, heads, head_dim], `k` and `v` [rows, kv_heads, head_dim]; rows of no group become zero.
+/// [rows, heads, head_dim], `k` and `v` [rows, kv_heads, head_dim]; rows of no sequence become
+/// zero. With `prefixes`, unless null, each sequence's own rows alone are asked for.
 ShortAttention short_attention(
     const torch::Tensor& q,
     const torch::Tensor& k,
     const torch::Tensor& v,
     const std::vector<LengthGroup>& groups,
+    const SharedPrefixes* prefixes,
     const AttentionShape& shape);
 
 struct AttentionGradients {
@@ -40,6 +42,7 @@ AttentionGradients short_attention_backward(
     const torch::Tensor& log_sums,
     const torch::Tensor& grad,
     const std::vector<LengthGroup>& groups,
+    const SharedPrefixes* prefixes,
     const AttentionShape& shape);
 
 } // namespace errata

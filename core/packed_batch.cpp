@@ -1,6 +1,8 @@
 #include "core/packed_batch.h"
 
+#include "core/autograd.h"
 #include "core/base/error.h"
+#include "core/kernel_tensors.h"
 
 #include <algorithm>
 #include <numeric>
@@ -30,6 +32,27 @@ std::vector<PackedSequence> sequences_of(const PackedBatch& batch, const torch::
 }
 
 } // namespace
+
+torch::Tensor sum_of_places(const torch::Tensor& x, const torch::Tensor& rows, std::int64_t count) {
+  std::vector<std::int64_t> sizes = x.sizes().vec();
+  sizes.front() = count;
+  const torch::Tensor sums =
+      torch::zeros(sizes, x.options().dtype(statistics_dtype(x.scalar_type())));
+  if (kernels_take(x)) {
+    const torch::Tensor from = x.contiguous();
+    with_kernel_type(x.scalar_type(), [&](auto type) {
+      kernels::add_rows(
+          sums.numel() / std::max<std::int64_t>(1, count),
+          rows.size(0),
+          rows.data_ptr<std::int64_t>(),
+          kernel_data<decltype(type)>(from),
+          kernel_data<float>(sums));
+    });
+  } else {
+    sums.index_add_(0, rows, x.to(sums.scalar_type()));
+  }
+  return sums.to(x.scalar_type());
+}
 
 void PackedBatch::fill_to(std::int64_t count) {
   const std::int64_t missing = count - rows();

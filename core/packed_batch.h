@@ -28,6 +28,10 @@ struct SharedPrefixes {
   torch::Tensor places; ///< a place of each row, int64 [rows]; the first in rows of no sequence
 };
 
+/// For each row the sum over its places, in float32 at least and in their order: `x` [places, ...],
+/// `rows` of each place; the result [count, ...] is of the dtype of `x`.
+torch::Tensor sum_of_places(const torch::Tensor& x, const torch::Tensor& rows, std::int64_t count);
+
 /// Sequences laid end to end without padding. Linear layers see one matrix `[rows, hidden]`;
 /// attention runs group by group, where it needs no mask but the causal one.
 struct PackedBatch {
