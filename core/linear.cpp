@@ -1,5 +1,7 @@
 #include "core/linear.h"
 
+#include "core/product.h"
+
 #include <utility>
 
 namespace errata {
@@ -24,7 +26,7 @@ LinearImpl::LinearImpl(torch::Tensor shared) : transposed_in_files(false) {
 torch::Tensor LinearImpl::compute(
     const torch::Tensor& x, const ModuleParameters& parameters, torch::Dtype dtype) const {
   const auto& [matrix, shift] = parameters;
-  return torch::linear(x, matrix.to(dtype), shift.defined() ? shift.to(dtype) : torch::Tensor());
+  return product(x, matrix.to(dtype), shift.defined() ? shift.to(dtype) : torch::Tensor());
 }
 
 } // namespace errata

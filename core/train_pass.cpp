@@ -2,6 +2,7 @@
 
 #include "core/base/error.h"
 #include "core/parallel_rows.h"
+#include "core/product.h"
 
 #include <algorithm>
 #include <utility>
@@ -23,12 +24,12 @@ torch::Tensor to_device(const std::vector<std::int64_t>& values, torch::Device d
   return torch::tensor(values, torch::kInt64).to(device, /*non_blocking=*/true);
 }
 
-// oneDNN compiles its bfloat16 products for each number of rows, and a batch hardly ever has the
-// last one's: filled up to a few sizes, they are compiled once.
+// A batch hardly ever has the last one's number of rows: filled up to a few, products are compiled
+// once for each.
 std::int64_t common_multiple(std::int64_t rows, const torch::Device& device, torch::Dtype dtype) {
   constexpr std::int64_t kSomeRows = 128;
   constexpr std::int64_t kManyRows = 1024;
-  if (!device.is_cpu() || dtype != torch::kBFloat16) {
+  if (!compiles_products(device, dtype)) {
     return 1;
   }
   return rows >= kManyRows ? 64 : rows >= kSomeRows ? 32 : 16;
