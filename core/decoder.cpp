@@ -272,8 +272,13 @@ bool DecoderImpl::reentrant() const {
   return all;
 }
 
+std::int64_t DecoderImpl::prompt_length() const {
+  const InputAttachment* const input = active_input();
+  return input != nullptr ? input->length() : 0;
+}
+
 bool DecoderImpl::shares_prefixes() const {
-  return device().is_cpu() && active_input() == nullptr && !parts_->looks_at_lengths() &&
+  return device().is_cpu() && !parts_->looks_at_lengths() &&
          std::none_of(config_.layers.begin(), config_.layers.end(), [](const LayerConfig& layer) {
            return layer.recurrent;
          });

@@ -95,9 +95,11 @@ class DecoderImpl : public torch::nn::Module {
   bool reentrant() const;
 
   /// True when a pass may compute what several sequences begin with once (`share_prefixes`): on the
-  /// CPU, where sums over them are in a fixed order, without recurrent layers, soft prompts or
-  /// rotations that depend on a text's length.
+  /// CPU, where sums over them are in a fixed order, without recurrent layers or rotations that
+  /// depend on a text's length.
   bool shares_prefixes() const;
+  /// Rows that a soft prompt puts before each sequence.
+  std::int64_t prompt_length() const;
 
   /// Parameters whose files have them the other way round.
   std::set<std::string> transposed_in_files() const;

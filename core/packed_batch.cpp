@@ -67,7 +67,7 @@ void PackedBatch::fill_to(std::int64_t count) {
 }
 
 // In the order of a dictionary each sequence shares most with the one before it.
-void PackedBatch::share_prefixes() {
+void PackedBatch::share_prefixes(std::int64_t prompt) {
   const torch::Tensor tokens = ids.cpu();
   const std::vector<PackedSequence> sequences = sequences_of(*this, tokens);
   std::vector<std::size_t> sorted(sequences.size());
@@ -94,7 +94,9 @@ void PackedBatch::share_prefixes() {
     }
     before = &own;
   }
-  if (static_cast<double>(places.size()) > (1 - kLeastSaving) * static_cast<double>(ids.size(0))) {
+  const std::int64_t unshared = prompt * std::ssize(sequences) + ids.size(0);
+  const std::int64_t rows_left = prompt + std::ssize(places);
+  if (static_cast<double>(rows_left) > (1 - kLeastSaving) * static_cast<double>(unshared)) {
     return;
   }
   found.rows = torch::tensor(found.row_at, torch::kInt64).to(ids.device());
@@ -103,8 +105,53 @@ void PackedBatch::share_prefixes() {
   prefixes = std::move(found);
 }
 
+namespace {
+
+// The further rows come first, and belong to the sequence that has the first row.
+PrefixedBatch with_shared_prefix(const PackedBatch& batch, std::int64_t length) {
+  const torch::TensorOptions options = batch.ids.options();
+  PrefixedBatch result;
+  result.rows = torch::arange(length, length + batch.rows(), options);
+  result.prefix_rows = torch::arange(length, options);
+  result.batch.order = batch.order;
+  result.batch.ids = torch::cat({torch::zeros({length}, options), batch.ids});
+  const SharedPrefixes& old = *batch.prefixes;
+  SharedPrefixes& now = result.batch.prefixes.emplace();
+  std::vector<std::int64_t> moved(old.row_at.size()); // where each place is now
+  std::int64_t first = 0;                             // of the sequence that has the first row
+  for (const LengthGroup& group : batch.groups) {
+    result.batch.groups.push_back({std::ssize(now.row_at), group.count, group.length + length});
+    for (std::int64_t i = 0; i < group.count; ++i) {
+      const std::int64_t place = group.first_row + i * group.length;
+      const std::int64_t shared = old.shared[now.shared.size()];
+      const bool owner = shared == 0 && batch.row_at(place) == 0;
+      first = owner ? std::ssize(now.row_at) : first;
+      now.shared.push_back(owner ? 0 : shared + length);
+      for (std::int64_t k = 0; k < length; ++k) {
+        now.row_at.push_back(k);
+      }
+      for (std::int64_t k = 0; k < group.length; ++k) {
+        moved[static_cast<std::size_t>(place + k)] = std::ssize(now.row_at);
+        now.row_at.push_back(length + batch.row_at(place + k));
+      }
+    }
+  }
+  for (const std::int64_t place : batch.first_place) {
+    result.batch.first_place.push_back(moved[static_cast<std::size_t>(place)] - length);
+  }
+  now.rows = torch::tensor(now.row_at, torch::kInt64).to(options.device());
+  now.places = torch::cat(
+      {torch::arange(first, first + length, options),
+       torch::tensor(moved, torch::kInt64).to(options.device()).index_select(0, old.places)});
+  return result;
+}
+
+} // namespace
+
 PrefixedBatch with_prefix(const PackedBatch& batch, std::int64_t length) {
-  ERRATA_CHECK(!batch.prefixes, ErrorCode::kInternal, "a soft prompt before shared prefixes");
+  if (batch.prefixes) {
+    return with_shared_prefix(batch, length);
+  }
   PrefixedBatch result;
   result.batch.order = batch.order;
   std::vector<std::int64_t> rows;

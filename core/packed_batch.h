@@ -57,12 +57,14 @@ struct PackedBatch {
   void fill_to(std::int64_t count);
 
   /// Sequences that begin with the same tokens get one row for each of them: in a causal model
-  /// these are the same numbers. Where that saves less than a few rows the batch stays as it is.
-  /// Call it before `fill_to`.
-  void share_prefixes();
+  /// these are the same numbers. Where that saves less than a twentieth the batch stays as it is;
+  /// of the rows that it will have with `prompt` further ones before each sequence, which are
+  /// shared too. Call it before `fill_to`.
+  void share_prefixes(std::int64_t prompt = 0);
 };
 
-/// A batch with `length` further rows before each sequence of another one.
+/// A batch with `length` further rows before each sequence of another one, or before all of them
+/// where these share what they begin with.
 struct PrefixedBatch {
   PackedBatch batch;         ///< token 0 in the further rows
   torch::Tensor rows;        ///< where the rows of the other one are now, int64

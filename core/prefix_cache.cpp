@@ -66,7 +66,7 @@ PackedBatch pack_examples(const MicroBatch& micro, torch::Device device) {
 PackedBatch pack_shared(const MicroBatch& micro, const DecoderImpl& model) {
   PackedBatch packed = pack_examples(micro, model.device());
   if (model.shares_prefixes()) {
-    packed.share_prefixes();
+    packed.share_prefixes(model.prompt_length());
   }
   return packed;
 }

@@ -1,6 +1,7 @@
 // What each way of not computing buys in a training step on the lab model's shape: packing instead
-// of padding, logits at labels only, and states below the first trainable layer computed once. That
-// none of them changes a result is tested in tests/core/train_pass_test.cpp. Compare rates within
+// of padding, logits at labels only, what several sequences begin with and states below the first
+// trainable layer computed once. That none of them changes a result is tested in
+// tests/core/train_pass_test.cpp and decoder_test.cpp. Compare rates within
 // one run.
 #include "core/base/random.h"
 #include "core/decoder.h"
@@ -21,6 +22,7 @@ namespace {
 
 constexpr std::int64_t kTokens = 4096;
 constexpr std::int64_t kLabels = 5;
+constexpr std::int64_t kTemplate = 9;
 
 // As edits are: most of a sequence is the prompt, lengths differ by a factor of three.
 std::vector<Tokens> edit_like_sequences() {
@@ -33,7 +35,8 @@ struct Step {
   LabelTargets targets;
 };
 
-Step make_step(std::vector<Tokens> sequences, bool padded, bool logits_everywhere) {
+Step make_step(
+    std::vector<Tokens> sequences, bool padded, bool logits_everywhere, bool share_prefixes) {
   std::vector<std::int64_t> length;
   std::size_t longest = 0;
   for (const Tokens& tokens : sequences) {
@@ -45,6 +48,9 @@ Step make_step(std::vector<Tokens> sequences, bool padded, bool logits_everywher
   }
   Step step;
   step.batch = pack(sequences);
+  if (share_prefixes) {
+    step.batch.share_prefixes();
+  }
   torch::Tensor weights = torch::zeros({step.batch.rows()});
   std::vector<std::int64_t> labelled;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
@@ -61,11 +67,12 @@ Step make_step(std::vector<Tokens> sequences, bool padded, bool logits_everywher
 }
 
 // Forward and backward of all weights; tokens that are no padding are counted.
-void train_step(benchmark::State& state) {
+void run_steps(
+    benchmark::State& state,
+    const std::vector<Tokens>& sequences,
+    const Step& step,
+    bool whole_layer) {
   Decoder model = bench::lab_decoder(parse_dtype("auto", torch::kCPU));
-  const std::vector<Tokens> sequences = edit_like_sequences();
-  const Step step = make_step(sequences, state.range(0) != 0, state.range(1) != 0);
-  const bool whole_layer = state.range(2) != 0;
   double tokens = 0;
   for (auto _ : state) {
     const torch::Tensor at = whole_layer
@@ -82,6 +89,12 @@ void train_step(benchmark::State& state) {
   }
   state.counters["tokens/s"] = benchmark::Counter(tokens, benchmark::Counter::kIsRate);
 }
+
+void train_step(benchmark::State& state) {
+  const std::vector<Tokens> sequences = edit_like_sequences();
+  const Step step = make_step(sequences, state.range(0) != 0, state.range(1) != 0, false);
+  run_steps(state, sequences, step, state.range(2) != 0);
+}
 BENCHMARK(train_step)
     ->ArgNames({"padded", "logits_everywhere", "whole_last_layer"})
     ->Args({0, 0, 0})
@@ -89,6 +102,21 @@ BENCHMARK(train_step)
     ->Args({1, 0, 1})
     ->Args({0, 1, 1})
     ->Args({1, 1, 1})
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
+
+// Edits of one template: nine tokens, of 14 to 42, are the same in all.
+void train_template(benchmark::State& state) {
+  std::vector<Tokens> sequences = edit_like_sequences();
+  for (Tokens& tokens : sequences) {
+    std::fill_n(tokens.begin(), kTemplate, 7);
+  }
+  run_steps(state, sequences, make_step(sequences, false, false, state.range(0) != 0), false);
+}
+BENCHMARK(train_template)
+    ->ArgName("shared")
+    ->Arg(1)
+    ->Arg(0)
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime();
 

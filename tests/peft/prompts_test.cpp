@@ -153,22 +153,73 @@ TEST_P(PromptsTest, GenerationSeesIt) {
   }
 }
 
-TEST_P(PromptsTest, GradientsAreThoseOfTheOutput) {
-  Decoder model(model_->config(), torch::TensorOptions().dtype(torch::kFloat64));
-  model->initialise(0.1);
-  for (auto& parameter : model->parameters()) {
-    parameter.requires_grad_(false);
-  }
-  const auto adapter = attach_adapter(model, GetParam().config, 7);
-  shake(*adapter);
+// The adapter's parameters, in float64 from now on.
+std::vector<torch::Tensor> wide_parameters(Adapter& adapter) {
   std::vector<torch::Tensor> leaves;
-  for (const auto& [name, tensor] : adapter->named_parameters()) {
+  for (const auto& [name, tensor] : adapter.named_parameters()) {
     torch::Tensor leaf = tensor;
     leaf.set_data(tensor.data().to(torch::kFloat64));
     leaves.push_back(leaf);
   }
+  return leaves;
+}
+
+Decoder wide_frozen_decoder(const DecoderConfig& config) {
+  Decoder model(config, torch::TensorOptions().dtype(torch::kFloat64));
+  model->initialise(0.1);
+  for (auto& parameter : model->parameters()) {
+    parameter.requires_grad_(false);
+  }
+  return model;
+}
+
+TEST_P(PromptsTest, GradientsAreThoseOfTheOutput) {
+  Decoder model = wide_frozen_decoder(model_->config());
+  const auto adapter = attach_adapter(model, GetParam().config, 7);
+  shake(*adapter);
+  const auto leaves = wide_parameters(*adapter);
   const PackedBatch batch = pack(kTexts);
   testing_support::expect_directional_gradients([&] { return model->hidden(batch); }, leaves, 1e-5);
+}
+
+// Rows that several texts begin with once, and those of a prompt before them.
+TEST_P(PromptsTest, SharedPrefixesChangeNothing) {
+  Decoder model = wide_frozen_decoder(model_->config());
+  const auto adapter = attach_adapter(model, GetParam().config, 7);
+  shake(*adapter);
+  const auto leaves = wide_parameters(*adapter);
+  const std::vector<Tokens> texts{
+      {2, 7, 9, 11, 30}, {2, 40, 3}, {5, 1, 49}, {2, 7, 9}, {5, 1, 49}, {2, 7, 1, 4}};
+  const PackedBatch batch = pack(texts);
+  PackedBatch shared = batch;
+  shared.share_prefixes(model->prompt_length());
+  ASSERT_LE(shared.rows(), batch.rows() - 9);
+  shared.fill_to(shared.rows() + 3);
+  std::vector<std::int64_t> rows;
+  std::vector<std::int64_t> shared_rows;
+  for (std::size_t i = 0; i < texts.size(); ++i) {
+    for (std::int64_t t = 0; t < std::ssize(texts[i]); ++t) {
+      rows.push_back(batch.row_of(i, t));
+      shared_rows.push_back(shared.row_of(i, t));
+    }
+  }
+  const torch::Tensor weights =
+      torch::randn({std::ssize(rows), model->config().hidden_size}, torch::kFloat64);
+  const auto run = [&](const PackedBatch& packed, const std::vector<std::int64_t>& wanted) {
+    const torch::Tensor hidden = model->hidden(packed, torch::tensor(wanted, torch::kInt64));
+    auto results = torch::autograd::grad(
+        {(hidden * weights).sum()}, leaves, {}, std::nullopt, false, /*allow_unused=*/true);
+    results.push_back(hidden.detach());
+    return results;
+  };
+  const auto expected = run(batch, rows);
+  const auto found = run(shared, shared_rows);
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_EQ(found[i].defined(), expected[i].defined());
+    if (expected[i].defined()) {
+      EXPECT_LT(distance_of(found[i], expected[i]), 1e-10) << i;
+    }
+  }
 }
 
 TEST_P(PromptsTest, ADirectoryKeepsIt) {
