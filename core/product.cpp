@@ -2,8 +2,6 @@
 
 #include "core/autograd.h"
 
-#include <ATen/core/dispatch/Dispatcher.h>
-
 namespace errata {
 namespace {
 
