@@ -8,7 +8,6 @@
 #include <numeric>
 
 namespace errata {
-
 namespace {
 
 // A layout with gathers is worth it from here: rows saved of all.

@@ -1,8 +1,7 @@
 // What each way of not computing buys in a training step on the lab model's shape: packing instead
 // of padding, logits at labels only, what several sequences begin with and states below the first
 // trainable layer computed once. That none of them changes a result is tested in
-// tests/core/train_pass_test.cpp and decoder_test.cpp. Compare rates within
-// one run.
+// tests/core/train_pass_test.cpp and decoder_test.cpp. Compare rates within one run.
 #include "core/base/random.h"
 #include "core/decoder.h"
 #include "core/device.h"
