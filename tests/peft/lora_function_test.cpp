@@ -20,11 +20,14 @@ torch::Tensor reference(
 TEST_F(LoraFunctionTest, GradientsMatchFiniteDifferences) {
   const torch::Tensor x = testing_support::random_leaf({2, 3, 5});
   const torch::Tensor y = testing_support::random_leaf({2, 3, 4});
-  const torch::Tensor a = testing_support::random_leaf({2, 5});
-  const torch::Tensor b = testing_support::random_leaf({4, 2});
-  // A copy of y, which is changed in place when gradients are off.
-  const auto function = [&] { return lora_forward(x, y.clone(), a, b, 0.7, 0.0); };
-  testing_support::expect_gradients(function, {x, y, a, b});
+  for (const std::int64_t rank : {2, 16}) { // narrow products are transposed ones
+    SCOPED_TRACE(rank);
+    const torch::Tensor a = testing_support::random_leaf({rank, 5});
+    const torch::Tensor b = testing_support::random_leaf({4, rank});
+    // A copy of y, which is changed in place when gradients are off.
+    const auto function = [&] { return lora_forward(x, y.clone(), a, b, 0.7, 0.0); };
+    testing_support::expect_gradients(function, {x, y, a, b});
+  }
 }
 
 TEST_F(LoraFunctionTest, GivesOnlyTheGradientsAskedFor) {
