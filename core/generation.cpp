@@ -7,8 +7,6 @@
 #include "core/sampling.h"
 
 #include <algorithm>
-#include <map>
-#include <numeric>
 #include <optional>
 
 namespace errata {
@@ -37,23 +35,6 @@ void check_options(const GenerationOptions& options, const std::vector<Tokens>& 
   for (std::size_t i = 0; i < prompts.size(); ++i) {
     ERRATA_CHECK(!prompts[i].empty(), ErrorCode::kInvalidArgument, "prompt ", i, " has no tokens");
   }
-}
-
-/// Length of the beginning that all prompts share; leaves each at least one token.
-std::int64_t shared_length(const std::vector<Tokens>& prompts, const std::vector<std::size_t>& of) {
-  if (of.size() < 2) {
-    return 0;
-  }
-  const Tokens& first = prompts[of.front()];
-  std::size_t length = first.size() - 1;
-  for (const std::size_t index : of) {
-    const Tokens& prompt = prompts[index];
-    length = std::min(length, prompt.size() - 1);
-    const auto stop = first.begin() + static_cast<std::ptrdiff_t>(length);
-    length = static_cast<std::size_t>(
-        std::mismatch(first.begin(), stop, prompt.begin()).first - first.begin());
-  }
-  return static_cast<std::int64_t>(length);
 }
 
 /// A sequence being continued; `prompt` is the caller's index.
@@ -91,6 +72,7 @@ class Generator {
         options_(options),
         progress_(progress),
         results_(prompts.size()),
+        queue_(prompts, options.routing.routes, /*merge_equal=*/options.temperature == 0),
         cache_(empty_cache(0)),
         prefix_(empty_cache(1)) {}
 
@@ -103,11 +85,10 @@ class Generator {
   std::int64_t route_of(std::size_t prompt) const {
     return options_.routing.routes.empty() ? 0 : options_.routing.routes[prompt];
   }
-  bool one_route() const;
   /// Before a pass of `steps[i]` tokens of the i-th of these prompts.
   void select_route(
       const std::vector<std::size_t>& prompts, const std::vector<std::int64_t>& steps) const;
-  void choose_prompts();
+  void compute_shared();
   void admit();
   void prefill(const std::vector<std::size_t>& group);
   void step();
@@ -125,21 +106,12 @@ class Generator {
   const GenerationOptions& options_;
   const ProgressCallback& progress_;
   std::vector<Generation> results_;
-  std::vector<std::size_t> copy_of_; ///< the prompt whose result each prompt takes
-  std::vector<std::size_t> waiting_; ///< the next one last
-  std::vector<Row> rows_;            ///< row i of the cache
+  PromptQueue queue_;     ///< greedy continuations of equal prompts are equal
+  std::vector<Row> rows_; ///< row i of the cache
   KvCache cache_;
-  KvCache prefix_;          ///< one row: what all prompts begin with
-  std::int64_t shared_ = 0; ///< its tokens
+  KvCache prefix_; ///< one row: what all prompts begin with
   std::int64_t finished_ = 0;
-  std::int64_t distinct_ = 0;
 };
-
-bool Generator::one_route() const {
-  return std::all_of(waiting_.begin(), waiting_.end(), [&](std::size_t prompt) {
-    return route_of(prompt) == route_of(waiting_.front());
-  });
-}
 
 void Generator::select_route(
     const std::vector<std::size_t>& prompts, const std::vector<std::int64_t>& steps) const {
@@ -153,53 +125,36 @@ void Generator::select_route(
   options_.routing.select(routes);
 }
 
-// Greedy continuations of equal prompts are equal, so only the first of them runs.
-void Generator::choose_prompts() {
-  std::map<std::pair<std::int64_t, Tokens>, std::size_t> seen;
-  for (std::size_t i = 0; i < prompts_.size(); ++i) {
-    const std::pair key(route_of(i), prompts_[i]);
-    const bool repeated = options_.temperature == 0 && !seen.emplace(key, i).second;
-    copy_of_.push_back(repeated ? seen[key] : i);
-    if (!repeated) {
-      waiting_.push_back(i);
-    }
-  }
-  distinct_ = static_cast<std::int64_t>(waiting_.size());
-  // The longest run first, so that the batch that is left at the end is the cheapest. What cannot
-  // take unequal steps prefills rows of one length together.
-  std::stable_sort(waiting_.begin(), waiting_.end(), [&](std::size_t a, std::size_t b) {
-    return prompts_[a].size() < prompts_[b].size();
-  });
-}
-
 std::vector<Generation> Generator::run() {
-  choose_prompts();
   if (options_.max_new_tokens == 0) {
     return results_;
   }
-  // What is shared is computed by one adapter.
-  shared_ = one_route() ? shared_length(prompts_, waiting_) : 0;
-  if (shared_ > 0) {
-    select_route({waiting_.front()}, {shared_});
-    const Tokens& any = prompts_[waiting_.front()];
-    const std::vector<std::int64_t> ids(any.begin(), any.begin() + shared_);
-    model_->hidden_cached(
-        torch::tensor(ids, torch::kInt64).to(model_->device()).unsqueeze(0), prefix_);
-  }
-  while (!waiting_.empty() || !rows_.empty()) {
+  compute_shared();
+  while (!queue_.empty() || !rows_.empty()) {
     ERRATA_CHECK(!interrupted(), ErrorCode::kInterrupted, "generation stopped by the user");
     admit();
     if (!rows_.empty()) {
       step();
     }
-    report(progress_, {"generating", finished_, distinct_, "answers", ""});
+    report(progress_, {"generating", finished_, queue_.distinct(), "answers", ""});
   }
   for (std::size_t i = 0; i < prompts_.size(); ++i) {
-    if (copy_of_[i] != i) {
-      results_[i] = results_[copy_of_[i]];
+    if (queue_.runs_for(i) != i) {
+      results_[i] = results_[queue_.runs_for(i)];
     }
   }
   return std::move(results_);
+}
+
+void Generator::compute_shared() {
+  const std::int64_t shared = queue_.shared();
+  if (shared > 0) {
+    select_route({queue_.next()}, {shared});
+    const Tokens& any = prompts_[queue_.next()];
+    const std::vector<std::int64_t> ids(any.begin(), any.begin() + shared);
+    model_->hidden_cached(
+        torch::tensor(ids, torch::kInt64).to(model_->device()).unsqueeze(0), prefix_);
+  }
 }
 
 // New rows come in when a quarter of the places is free: a pass of few tokens costs nearly as much
@@ -208,24 +163,11 @@ void Generator::admit() {
   if (!rows_.empty() && capacity_left() * 4 < options_.max_batch) {
     return;
   }
-  if (!waiting_.empty()) {
+  if (!queue_.empty()) {
     drop_finished(1);
   }
-  const bool any_lengths = model_->takes_unequal_steps();
-  while (!waiting_.empty() && capacity_left() > 0) {
-    const std::size_t length = prompts_[waiting_.back()].size();
-    std::vector<std::size_t> group;
-    std::int64_t tokens = 0;
-    while (!waiting_.empty() && static_cast<std::int64_t>(group.size()) < capacity_left()) {
-      const std::size_t next = prompts_[waiting_.back()].size();
-      tokens += static_cast<std::int64_t>(next) - shared_;
-      if (!group.empty() && (tokens > kPrefillTokens || (next != length && !any_lengths))) {
-        break;
-      }
-      group.push_back(waiting_.back());
-      waiting_.pop_back();
-    }
-    prefill(group);
+  while (!queue_.empty() && capacity_left() > 0) {
+    prefill(queue_.take(capacity_left(), kPrefillTokens, model_->takes_unequal_steps()));
   }
 }
 
@@ -235,8 +177,8 @@ void Generator::prefill(const std::vector<std::size_t>& group) {
   std::vector<std::int64_t> ends; // the row of each prompt's last token
   for (const std::size_t index : group) {
     const Tokens& prompt = prompts_[index];
-    ids.insert(ids.end(), prompt.begin() + shared_, prompt.end());
-    steps.push_back(static_cast<std::int64_t>(prompt.size()) - shared_);
+    ids.insert(ids.end(), prompt.begin() + queue_.shared(), prompt.end());
+    steps.push_back(static_cast<std::int64_t>(prompt.size()) - queue_.shared());
     ends.push_back(static_cast<std::int64_t>(ids.size()) - 1);
   }
   select_route(group, steps);

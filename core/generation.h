@@ -2,6 +2,7 @@
 
 #include "core/base/progress.h"
 #include "core/decoder.h"
+#include "core/prompt_queue.h"
 
 #include <cstdint>
 #include <functional>
@@ -9,8 +10,6 @@
 #include <vector>
 
 namespace errata {
-
-using Tokens = std::vector<std::int32_t>;
 
 enum class Finish { kEos, kStop, kLength };
 

@@ -12,6 +12,7 @@ errata_add_tests(core TORCH LIBRARIES errata::core SOURCES
   core/packed_batch_test.cpp
   core/product_test.cpp
   core/parallel_rows_test.cpp
+  core/prompt_queue_test.cpp
   core/rms_norm_test.cpp
   core/rope_test.cpp
   core/sampling_test.cpp

@@ -12,9 +12,11 @@
 namespace errata {
 namespace {
 
+using testing_support::expect_all_close;
 using testing_support::expect_directional_gradients;
 using testing_support::expect_error;
 using testing_support::largest_difference;
+using testing_support::output_and_gradients;
 using testing_support::random_decoder;
 using testing_support::random_sequences;
 using testing_support::ReferenceDecoder;
@@ -129,23 +131,12 @@ TEST(DecoderTest, FilledRowsChangeNothing) {
     PackedBatch filled = batch;
     filled.fill_to(64);
     ASSERT_GT(filled.rows(), batch.rows());
-    const auto trained = model->parameters();
+    const torch::Tensor weights = torch::randn({batch.rows(), model->config().hidden_size}, dtype);
     const auto run = [&](const PackedBatch& packed) {
       const torch::Tensor states = model->hidden(packed).narrow(0, 0, batch.rows());
-      auto results = torch::autograd::grad(
-          {states.square().sum()}, trained, {}, std::nullopt, false, /*allow_unused=*/true);
-      results.push_back(states.detach());
-      return results;
+      return output_and_gradients(states, weights, model->parameters());
     };
-    const auto wanted = run(batch);
-    const auto found = run(filled);
-    const double tolerance = dtype == torch::kFloat64 ? 1e-11 : 1e-4;
-    for (std::size_t i = 0; i < wanted.size(); ++i) {
-      ASSERT_EQ(wanted[i].defined(), found[i].defined());
-      if (wanted[i].defined()) {
-        EXPECT_TRUE(torch::allclose(found[i], wanted[i], tolerance, tolerance)) << i;
-      }
-    }
+    expect_all_close(run(filled), run(batch), dtype == torch::kFloat64 ? 1e-11 : 1e-4);
   }
 }
 
@@ -182,20 +173,10 @@ TEST(DecoderTest, SharedPrefixesChangeNothing) {
           torch::randn({std::ssize(rows), config.hidden_size}, model->parameters()[0].options());
       const auto run = [&](const PackedBatch& packed, const std::vector<std::int64_t>& wanted) {
         const torch::Tensor hidden = model->hidden(packed, torch::tensor(wanted, torch::kInt64));
-        auto results = torch::autograd::grad(
-            {(hidden * weights).sum()}, model->parameters(), {}, std::nullopt, false, true);
-        results.push_back(hidden.detach());
-        return results;
+        return output_and_gradients(hidden, weights, model->parameters());
       };
-      const auto expected = run(batch, rows);
-      const auto found = run(shared, shared_rows);
-      const double tolerance = dtype == torch::kFloat64 ? 1e-11 : 1e-4;
-      for (std::size_t i = 0; i < expected.size(); ++i) {
-        ASSERT_EQ(found[i].defined(), expected[i].defined());
-        if (expected[i].defined()) {
-          EXPECT_TRUE(torch::allclose(found[i], expected[i], tolerance, tolerance)) << i;
-        }
-      }
+      expect_all_close(
+          run(shared, shared_rows), run(batch, rows), dtype == torch::kFloat64 ? 1e-11 : 1e-4);
     }
   }
 }
@@ -243,23 +224,14 @@ TEST(DecoderTest, WantedRowsAreThoseOfTheWholePass) {
     const torch::Tensor rows = torch::tensor({last, 0L, 3L, 3L, last / 2}, torch::kInt64);
     const torch::Tensor weights = torch::randn({5, config.hidden_size}, torch::kFloat64);
     const auto run = [&](const torch::Tensor& hidden) {
-      auto results = torch::autograd::grad(
-          {(hidden * weights).sum()}, model->parameters(), {}, std::nullopt, false, true);
-      results.push_back(hidden.detach());
-      return results;
+      return output_and_gradients(hidden, weights, model->parameters());
     };
     const auto expected = run(model->hidden(batch).index_select(0, rows));
-    const auto found = run(model->hidden(batch, rows));
-    for (std::size_t i = 0; i < expected.size(); ++i) {
-      ASSERT_EQ(found[i].defined(), expected[i].defined());
-      if (expected[i].defined()) {
-        EXPECT_LT(largest_difference(found[i], expected[i]), 1e-11) << i;
-      }
-    }
+    expect_all_close(run(model->hidden(batch, rows)), expected, 1e-11);
     const std::int64_t layers = config.num_layers();
     const torch::Tensor states = model->states_before(layers, batch).detach();
     EXPECT_LT(
-        largest_difference(model->hidden_from(layers, states, batch, rows), expected.back()),
+        largest_difference(model->hidden_from(layers, states, batch, rows), expected.front()),
         1e-12);
   }
 }

@@ -70,6 +70,32 @@ inline void expect_directional_gradients(
   }
 }
 
+/// `output` [rows, ...] and, for each of `inputs`, the gradient of its sum weighted by `weights`;
+/// undefined where nothing depends on the input.
+inline std::vector<torch::Tensor> output_and_gradients(
+    const torch::Tensor& output,
+    const torch::Tensor& weights,
+    const std::vector<torch::Tensor>& inputs) {
+  auto results = torch::autograd::grad(
+      {(output * weights).sum()}, inputs, {}, std::nullopt, false, /*allow_unused=*/true);
+  results.insert(results.begin(), output.detach());
+  return results;
+}
+
+/// The same tensors are there, each element within `tolerance * (1 + |expected|)`.
+inline void expect_all_close(
+    const std::vector<torch::Tensor>& found,
+    const std::vector<torch::Tensor>& expected,
+    double tolerance) {
+  ASSERT_EQ(found.size(), expected.size());
+  for (std::size_t i = 0; i < expected.size(); ++i) {
+    ASSERT_EQ(found[i].defined(), expected[i].defined()) << "tensor " << i;
+    if (expected[i].defined()) {
+      EXPECT_TRUE(torch::allclose(found[i], expected[i], tolerance, tolerance)) << "tensor " << i;
+    }
+  }
+}
+
 /// A float64 leaf of random values that needs a gradient.
 inline torch::Tensor random_leaf(torch::IntArrayRef sizes) {
   return torch::randn(sizes, torch::TensorOptions().dtype(torch::kFloat64).requires_grad(true));
