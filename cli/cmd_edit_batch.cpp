@@ -56,6 +56,13 @@ void add_text_options(CLI::App& command, EditBatchOptions& options) {
       ->check(CLI::Range(0.0, 1.0))
       ->capture_default_str()
       ->group(texts);
+  command
+      .add_option(
+          "--stats-text",
+          options.stats_text,
+          "memit, alphaedit, rome: a text file of what must stay (repeatable); its second moments "
+          "take the place of those of the store's unchanged facts")
+      ->group(texts);
   command.add_option("--fold", options.fold, "Which unchanged facts are held out")
       ->capture_default_str()
       ->group(texts);

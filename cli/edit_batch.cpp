@@ -194,6 +194,9 @@ class Run {
         {"trainable_parameters", training.trainable_parameters},
         {"stopped_early", training.stopped_early},
         {"modules", result.report.modules}};
+    if (!result.report.contexts.empty()) {
+      facts_["training"]["contexts"] = result.report.contexts;
+    }
     facts_["edits"] = setup_->plan.size();
     facts_["peak_rss_bytes"] = peak_rss_bytes();
     if (!options_.no_eval) {
@@ -286,8 +289,10 @@ class Run {
     std::snprintf(
         text,
         sizeof text,
-        "\nTrained %lld parameters for %lld steps in %.0f s (%.1f edits a second), peak %s\n",
+        "\n%s %lld parameters %s %lld steps in %.0f s (%.1f edits a second), peak %s\n",
+        editing::solves(setup_->editor) ? "Solved for" : "Trained",
         static_cast<long long>(training.trainable_parameters),
+        editing::solves(setup_->editor) ? "from values of" : "for",
         static_cast<long long>(training.steps),
         training.seconds,
         static_cast<double>(setup_->plan.size()) / std::max(training.seconds, 1e-9),

@@ -23,7 +23,8 @@ struct EditBatchOptions {
   std::string run;                  ///< --without: the run to make anew; empty: the last that fits
   std::string batches; ///< once, yearly, monthly: one after the other; empty: all together
   std::string out;
-  std::string augment; ///< empty: all with a store, none otherwise
+  std::vector<std::string> stats_text; ///< files, for methods that solve for weights
+  std::string augment;                 ///< empty: all with a store, none otherwise
   double rehearsal_ratio = -1;
   double ripple_ratio = -1;
   double echo_ratio = -1;

@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "datasets/readers.h"
 #include "editing/echo.h"
+#include "editing/plan/text_documents.h"
 
 #include <algorithm>
 #include <map>
@@ -148,12 +149,26 @@ void drop_unfounded_terms(const EditorFlags& flags, EditSetup& setup) {
   }
 }
 
+void read_stats_text(const EditBatchOptions& options, EditSetup& setup) {
+  if (options.stats_text.empty()) {
+    return;
+  }
+  ERRATA_CHECK(
+      editing::solves(setup.editor),
+      ErrorCode::kInvalidArgument,
+      "--stats-text is what memit, alphaedit and rome measure; --method ",
+      setup.editor.method,
+      " does not");
+  setup.stats_text = std::make_shared<const std::vector<editing::Document>>(
+      editing::read_paragraphs(options.stats_text));
+}
+
 // With prompts given outright the data of the locality terms do not exist.
 void check_terms(const EditSetup& setup) {
   const auto& editor = setup.editor;
   const bool rehearses = setup.augment.rehearsal && !setup.given_outright();
   ERRATA_CHECK(
-      editor.kl == 0 || (rehearses && editor.steps > 0),
+      editor.kl == 0 || editing::solves(editor) || (rehearses && editor.steps > 0),
       ErrorCode::kInvalidArgument,
       "--kl needs rehearsal texts: a store, --augment with rehearsal, and --steps");
   ERRATA_CHECK(
@@ -166,6 +181,13 @@ void check_terms(const EditSetup& setup) {
       ErrorCode::kInvalidArgument,
       "--init eva needs unchanged facts to look at; it works with --from and --to, not with "
       "prompts given outright");
+  ERRATA_CHECK(
+      !editing::solves(editor) || editor.method == "rome" || setup.stats_text || rehearses,
+      ErrorCode::kInvalidArgument,
+      "--method ",
+      editor.method,
+      " needs to know what must stay; give --stats-text FILE, or a store with --from and --to and "
+      "rehearsal in --augment");
   ERRATA_CHECK(
       setup.batches.empty() || (editor.method == "lora" && editor.kl == 0),
       ErrorCode::kInvalidArgument,
@@ -200,8 +222,12 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
     setup->source_hash = sha256_file(options.edits);
   }
   setup->wordings = std::make_unique<editing::Wordings>(setup->knowledge);
+  read_stats_text(options, *setup);
   drop_unfounded_terms(options.editor, *setup);
   check_terms(*setup);
+  if (editing::solves(setup->editor)) { // an edit without its subject is refused before all else
+    editing::edit_requests(setup->plan, *setup->wordings, 1);
+  }
   return setup;
 }
 
@@ -223,8 +249,14 @@ editing::EchoDocuments echo_of(
 
 editing::EditInput edit_input(
     const EditSetup& setup, const Tokenizer& tokenizer, editing::EchoDocuments echo) {
-  return editing::make_edit_input(
+  editing::EditInput input = editing::make_edit_input(
       setup.plan, *setup.wordings, setup.augment, tokenizer, setup.editor.seed, std::move(echo));
+  if (setup.stats_text) {
+    input.rehearsal = [texts = setup.stats_text, seed = setup.editor.seed] {
+      return editing::shuffled(texts, seed);
+    };
+  }
+  return input;
 }
 
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options) {
@@ -258,6 +290,9 @@ nlohmann::ordered_json resolved_options(
   }
   if (!setup.batches.empty()) {
     json["batches"] = options.batches;
+  }
+  if (!options.stats_text.empty()) {
+    json["stats-text"] = options.stats_text;
   }
   json["augment"] = editing::to_string(setup.augment);
   json["rehearsal-ratio"] = setup.augment.rehearsal_ratio;

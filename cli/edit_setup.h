@@ -33,6 +33,9 @@ struct EditSetup {
   editing::AugmentOptions augment;
   editing::EditorOptions editor;
 
+  /// --stats-text: what must stay, for methods that solve for weights; null: the store says it.
+  std::shared_ptr<const std::vector<editing::Document>> stats_text;
+
   std::string set; ///< name of the set that the edits are, or empty
 
   /// The store's difference of two days, but for what is left out.

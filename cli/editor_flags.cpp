@@ -32,7 +32,7 @@ std::string method_help() {
 
 // 2509.22072's loop for prompts without wordings: epochs over all edits, stop when they are learnt.
 void use_plain_prompts(const EditorFlags& flags, editing::EditorOptions& options) {
-  if (flags.steps || options.epochs > 0) {
+  if (flags.steps || options.epochs > 0 || editing::solves(options)) {
     return;
   }
   options.steps = 0;
@@ -121,7 +121,10 @@ void add_what(CLI::App& command, EditorFlags& flags, const std::string& group) {
       ->group(group);
   command
       .add_option(
-          "--layers", flags.layers, "Layers, such as 2-3,-1 (default: all; ft-locft: a late one)")
+          "--layers",
+          flags.layers,
+          "Layers, such as 2-3,-1 (default: all; ft-locft: a late one; rome: an early one;\n"
+          "memit, alphaedit: from an eighth to a quarter of the depth)")
       ->group(group);
   command
       .add_option(
@@ -198,6 +201,47 @@ void add_how(CLI::App& command, EditorFlags& flags, const std::string& group) {
   add(command, group, "early-stop", flags.early_stop, "Stop below this loss; 0: off");
 }
 
+// "memit 15000, alphaedit 10" of those that solve for weights.
+template <typename T>
+void add_solved(
+    CLI::App& command,
+    const std::string& name,
+    T& value,
+    const std::string& text,
+    const std::vector<std::string>& methods = {"rome", "memit", "alphaedit"}) {
+  std::string list;
+  for (const std::string& method : methods) {
+    const auto defaults = editing::to_json(editing::default_options(method));
+    list += concat(list.empty() ? "" : ", ", method, ' ', plain(defaults.at(name)));
+  }
+  command.add_option("--" + name, value, concat(text, " (default: ", list, ')'))
+      ->group("What solves for weights");
+}
+
+void add_solving(CLI::App& command, EditorFlags& flags) {
+  add_solved(
+      command,
+      "edit-wordings",
+      flags.edit_wordings,
+      "Questions of each fact of a store that are edits of their own");
+  add_solved(
+      command, "contexts", flags.contexts, "Texts of the model's own to put before each prompt");
+  add_solved(command, "clamp", flags.clamp, "Largest change of a value, as a share of its size");
+  add_solved(
+      command,
+      "moment-weight",
+      flags.moment_weight,
+      "Weight of the second moment of what must stay",
+      {"memit"});
+  add_solved(
+      command,
+      "null-threshold",
+      flags.null_threshold,
+      "Directions with a smaller second moment may be written to",
+      {"alphaedit"});
+  add_solved(command, "ridge", flags.ridge, "Ridge of its system (L2)", {"alphaedit"});
+}
+
 void add_local(CLI::App& command, EditorFlags& flags, const std::string& group) {
   add(command, group, "anchor", flags.anchor, "Pull to the base weights each step, a share");
   add(command,
@@ -208,12 +252,31 @@ void add_local(CLI::App& command, EditorFlags& flags, const std::string& group) 
   add(command, group, "kl", flags.kl, "Weight of KL to the base on rehearsal; 0: off");
 }
 
+void check_solving(const EditorFlags& flags, const editing::EditorOptions& options) {
+  const std::pair<const char*, bool> given[] = {
+      {"--edit-wordings", flags.edit_wordings.has_value()},
+      {"--contexts", flags.contexts.has_value()},
+      {"--clamp", flags.clamp.has_value()},
+      {"--moment-weight", flags.moment_weight.has_value()},
+      {"--null-threshold", flags.null_threshold.has_value()},
+      {"--ridge", flags.ridge.has_value()}};
+  for (const auto& [name, present] : given) {
+    ERRATA_CHECK(
+        !present || editing::solves(options),
+        ErrorCode::kInvalidArgument,
+        name,
+        " goes with --method rome, memit or alphaedit, which solve for weights, not with ",
+        options.method);
+  }
+}
+
 } // namespace
 
 void add_editor_flags(CLI::App& command, EditorFlags& flags) {
   add_what(command, flags, "What is trained");
   add_how(command, flags, "How");
   add_local(command, flags, "What must stay");
+  add_solving(command, flags);
 }
 
 std::string editor_help() {
@@ -290,6 +353,13 @@ editing::EditorOptions resolve(
   }
   put(flags.null_space, options.null_space);
   put(flags.kl, options.kl);
+  check_solving(flags, options);
+  put(flags.edit_wordings, options.edit_wordings);
+  put(flags.contexts, options.contexts);
+  put(flags.clamp, options.clamp);
+  put(flags.moment_weight, options.moment_weight);
+  put(flags.null_threshold, options.null_threshold);
+  put(flags.ridge, options.ridge);
   if (flags.optimizer) {
     options.optimizer = parse_optimizer(*flags.optimizer);
   }

@@ -24,6 +24,8 @@ struct EditorFlags {
   std::optional<std::int64_t> rank, delta_rank, virtual_tokens, steps, epochs, batch_tokens,
       batch_size, warmup;
   std::optional<double> alpha, dropout, lr, weight_decay, grad_clip, early_stop;
+  std::optional<std::int64_t> edit_wordings, contexts;
+  std::optional<double> clamp, moment_weight, null_threshold, ridge;
   std::optional<double> anchor, null_space, kl, lora_plus, eva_rho;
   std::optional<std::string> optimizer, schedule, init, p_tuning_encoder, bias;
 };

@@ -148,16 +148,21 @@ EditInput make_edit_input(
     const Tokenizer& tokenizer,
     std::uint64_t seed,
     EchoDocuments echo) {
+  OpenStream rehearsal;
+  if (plan.explicit_edits.empty() && (augment.rehearsal || augment.dated || augment.echo)) {
+    rehearsal = [&plan, &wordings, augment, seed, echo] {
+      // Another seed than the training's: the projection is measured on texts of their own.
+      return rehearsal_documents(plan, wordings, augment, seed + 1, echo);
+    };
+  }
   return {
       tokenizer,
       [&plan, &wordings, augment, seed, echo] {
         return edit_documents(plan, wordings, augment, seed, echo);
       },
       edit_examples(plan, wordings),
-      [&plan, &wordings, augment, seed, echo] {
-        // Another seed than the training's: the projection is measured on texts of their own.
-        return rehearsal_documents(plan, wordings, augment, seed + 1, echo);
-      },
+      rehearsal,
+      [&plan, &wordings](std::size_t count) { return edit_requests(plan, wordings, count); },
       {}};
 }
 

@@ -6,6 +6,7 @@
 #include "core/trainer.h"
 #include "editing/editor_options.h"
 #include "editing/plan/document.h"
+#include "editing/plan/edit_requests.h"
 #include "peft/adapter.h"
 
 #include <cstdint>
@@ -17,13 +18,17 @@
 namespace errata::editing {
 
 using OpenStream = std::function<std::unique_ptr<DocumentStream>()>;
+/// The edits in up to so many wordings each.
+using ListRequests = std::function<std::vector<EditRequest>(std::size_t wordings)>;
 
 /// What an editor learns from. All edits of a batch are learnt together.
 struct EditInput {
   const Tokenizer& tokenizer;
   OpenStream documents;                 ///< the mixture, from its start; for `steps`
   std::vector<Document> documents_once; ///< a finite set; for `epochs`
-  OpenStream rehearsal;                 ///< unchanged facts alone; for `null_space`
+  /// What is not to change, alone: for `null_space`, and what solves for weights.
+  OpenStream rehearsal;
+  ListRequests requests; ///< for editors that look for an edit in the model
   /// LoRA: the adapter's values to go on from; empty: a fresh one.
   std::vector<NamedTensor> start = {};
 };
@@ -31,6 +36,8 @@ struct EditInput {
 struct EditReport {
   TrainReport training;
   std::vector<std::string> modules; ///< what was changed, in model order
+  /// Texts that the model said, put before the edits' prompts (`rome`, `memit`, `alphaedit`).
+  std::vector<std::string> contexts = {};
   std::uint64_t peak_rss_bytes = 0;
 };
 
@@ -59,10 +66,17 @@ class Editor {
       const ProgressCallback& progress = {}) const = 0;
 };
 
+enum class EditorKind {
+  kAdapter,        ///< trains an adapter
+  kTrainedWeights, ///< trains weights, whose difference is the adapter
+  kSolvedWeights,  ///< solves for weights
+};
+
 struct EditorInfo {
   std::string name;
   std::string description; ///< one line, for help texts
-  std::string peft_type;   ///< of the adapter that is trained; empty: weights are
+  EditorKind kind = EditorKind::kAdapter;
+  std::string peft_type; ///< of the adapter that is trained; empty: none is
   /// Makes the defaults of `EditorOptions`, which are LoRA's, the method's own.
   void (*use_recipe)(EditorOptions& options);
 };

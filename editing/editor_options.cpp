@@ -87,6 +87,28 @@ void check_trained_whole(const EditorOptions& options) {
       "--modules-to-save has an empty entry");
 }
 
+void check_solved(const EditorOptions& options) {
+  ERRATA_CHECK(
+      options.epochs == 0 && options.optimizer == OptimizerKind::kAdamW && options.anchor == 0,
+      ErrorCode::kInvalidArgument,
+      "--method ",
+      options.method,
+      " finds values with Adam in --steps and solves for weights; leave out --epochs, --optimizer "
+      "and --anchor");
+  ERRATA_CHECK(
+      options.target_modules.empty(),
+      ErrorCode::kInvalidArgument,
+      "--method ",
+      options.method,
+      " writes into the last matrix of MLPs; choose their --layers, without --target-modules");
+  check_count("--edit-wordings", options.edit_wordings, 1, 1000);
+  check_count("--contexts", options.contexts, 0, 1000);
+  check_range("--clamp", options.clamp, 1e-6, 1e6);
+  check_range("--moment-weight", options.moment_weight, 1e-12, 1e12);
+  check_range("--null-threshold", options.null_threshold, 1e-300, 1e300);
+  check_range("--ridge", options.ridge, 1e-300, 1e300);
+}
+
 } // namespace
 
 peft::TrainedBias trained_bias(const EditorOptions& options) {
@@ -115,9 +137,14 @@ EditorOptions default_options(const std::string& method) {
   return options;
 }
 
+bool solves(const EditorOptions& options) {
+  return find_editor(options.method).kind == EditorKind::kSolvedWeights;
+}
+
 bool null_space_acts(const EditorOptions& options) {
   const std::string& type = find_editor(options.method).peft_type;
-  return (type.empty() || type == "LORA" || type == "ADALORA") && options.init == "default";
+  return ((type.empty() && !solves(options)) || type == "LORA" || type == "ADALORA") &&
+         options.init == "default";
 }
 
 void validate(const EditorOptions& options) {
@@ -142,7 +169,7 @@ void validate(const EditorOptions& options) {
   check_count("--batch-tokens", options.batch_tokens, 1, 100'000'000);
   check_count("--batch-size", options.batch_size, 0, 10'000'000);
   ERRATA_CHECK(
-      options.batch_size == 0 || options.epochs > 0,
+      options.batch_size == 0 || options.epochs > 0 || solves(options),
       ErrorCode::kInvalidArgument,
       "--batch-size counts examples of an epoch; use it with --epochs, or --batch-tokens");
   check_count("--micro-tokens", options.micro_tokens, 1, 100'000'000);
@@ -162,6 +189,9 @@ void validate(const EditorOptions& options) {
                                 : concat(" with --init ", options.init, " starts in them"),
       "; leave --null-space out");
   check_range("--kl", options.kl, 0, 1e6);
+  if (solves(options)) {
+    check_solved(options);
+  }
 }
 
 nlohmann::ordered_json to_json(const EditorOptions& options) {
@@ -201,6 +231,14 @@ nlohmann::ordered_json to_json(const EditorOptions& options) {
   json["anchor"] = options.anchor;
   json["null-space"] = options.null_space;
   json["kl"] = options.kl;
+  if (solves(options)) {
+    json["edit-wordings"] = options.edit_wordings;
+    json["contexts"] = options.contexts;
+    json["clamp"] = options.clamp;
+    json["moment-weight"] = options.moment_weight;
+    json["null-threshold"] = options.null_threshold;
+    json["ridge"] = options.ridge;
+  }
   json["seed"] = options.seed;
   return json;
 }

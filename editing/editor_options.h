@@ -55,6 +55,14 @@ struct EditorOptions {
   LossMean loss_mean = LossMean::kTokens;
   std::uint64_t seed = 0;
 
+  // Of editors that solve for weights: see LocateEditor.
+  std::int64_t edit_wordings = 1; ///< questions of each fact that are edits of their own
+  std::int64_t contexts = 0;      ///< texts before each prompt
+  double clamp = 0;               ///< largest change of a value, as a share of its size
+  double moment_weight = 15'000;  ///< memit: lambda, of the second moment of what must stay
+  double null_threshold = 2e-2;   ///< alphaedit: second moments below it are the null space
+  double ridge = 10;              ///< alphaedit: L2
+
   // Locality terms.
   double anchor = 0.003;    ///< share of the way back to the base at each step
   double null_space = 0.03; ///< softness of the projection; 0: off, or see `null_space_acts`
@@ -73,6 +81,9 @@ EditorOptions default_options(const std::string& method);
 /// at random (`lora`, `dora`, `adalora`, with the default `init`) and in the weights themselves.
 /// Elsewhere `null_space` must be 0.
 bool null_space_acts(const EditorOptions& options);
+
+/// True of methods that solve for weights.
+bool solves(const EditorOptions& options);
 
 /// `bias` as adapters have it; a word that the method does not know is `kInvalidArgument`.
 peft::TrainedBias trained_bias(const EditorOptions& options);

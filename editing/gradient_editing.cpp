@@ -146,19 +146,24 @@ std::map<std::string, InputMoment> rehearsal_moments(
     Decoder& model,
     const std::vector<std::string>& modules,
     const EditInput& input,
-    const EditorOptions& options) {
+    const EditorOptions& options,
+    std::int64_t tokens) {
   ERRATA_CHECK(
       input.rehearsal,
       ErrorCode::kInvalidArgument,
-      options.null_space > 0 ? "--null-space" : "--init eva",
-      " needs rehearsal documents; add rehearsal to --augment");
+      solves(options)          ? concat("--method ", options.method)
+      : options.null_space > 0 ? "--null-space"
+                               : "--init eva",
+      " needs to know what must stay; add rehearsal to --augment",
+      solves(options) ? ", or give --stats-text" : "");
   const std::unique_ptr<DocumentStream> documents = input.rehearsal();
   DocumentExamples examples(*documents, input.tokenizer);
   BatchOptions batch;
   batch.batch_tokens = batch.micro_tokens = kMomentTokens;
   batch.pool = kMomentPool;
   batch.seed = options.seed;
-  return input_moments(model, modules, examples, batch, kMomentBatches);
+  const std::int64_t batches = (tokens + kMomentTokens - 1) / kMomentTokens;
+  return input_moments(model, modules, examples, batch, std::max(kMomentBatches, batches));
 }
 
 std::map<std::string, torch::Tensor> null_projections(

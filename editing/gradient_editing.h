@@ -21,13 +21,14 @@ peft::AdapterConfig adapter_config(
 /// is `kCorrupt`.
 void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& values);
 
-/// Second moments of the inputs that rehearsal gives each module (`input_moments`). Needs
-/// `input.rehearsal` (`kInvalidArgument`).
+/// Second moments of the inputs that rehearsal gives each module (`input_moments`), over `tokens`
+/// tokens at least. Needs `input.rehearsal` (`kInvalidArgument`).
 std::map<std::string, InputMoment> rehearsal_moments(
     Decoder& model,
     const std::vector<std::string>& modules,
     const EditInput& input,
-    const EditorOptions& options);
+    const EditorOptions& options,
+    std::int64_t tokens = 0);
 
 /// P of each module from the inputs that rehearsal gives it; empty when the term is off. Needs
 /// `input.rehearsal` (`kInvalidArgument`).

@@ -4,8 +4,9 @@
 cmake_minimum_required(VERSION 3.25)
 
 # One line a layer: its folder and the folders it may include. core/base stands below all,
-# editing/store and editing/plan are tensor-free layers of their own.
-set(layers core/base datasets datasets/importers datasets/exporters editing/store editing/plan core peft editing eval cli)
+# editing/store and editing/plan are tensor-free layers of their own; editing/locate is a part of
+# editing.
+set(layers core/base datasets datasets/importers datasets/exporters editing/store editing/plan core peft editing editing/locate eval cli)
 set(allowed_core/base core/base)
 set(allowed_datasets core/base datasets)
 set(allowed_datasets/importers core/base datasets datasets/importers)
@@ -14,7 +15,8 @@ set(allowed_editing/store core/base datasets datasets/importers editing/store)
 set(allowed_editing/plan core/base datasets datasets/exporters editing/store editing/plan)
 set(allowed_core core/base core)
 set(allowed_peft core/base core peft)
-set(allowed_editing core/base datasets editing/store editing/plan core peft editing)
+set(allowed_editing core/base datasets editing/store editing/plan core peft editing editing/locate)
+set(allowed_editing/locate ${allowed_editing})
 set(allowed_eval ${allowed_editing} eval)
 set(allowed_cli ${allowed_eval} datasets/importers datasets/exporters cli)
 

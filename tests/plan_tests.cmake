@@ -5,6 +5,7 @@ errata_add_tests(plan LIBRARIES errata::plan SOURCES
   editing/plan_multihop_test.cpp
   editing/plan_open_questions_test.cpp
   editing/plan_peer_data_test.cpp
+  editing/plan_requests_test.cpp
   editing/plan_split_test.cpp
   editing/plan_store_test.cpp
   editing/plan_support.cpp

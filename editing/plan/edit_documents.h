@@ -42,6 +42,10 @@ std::string to_string(const AugmentOptions& options);
 /// epoch at a time. A slot's own prompt is its first training question.
 std::vector<Document> edit_examples(const EditPlan& plan, const Wordings& wordings);
 
+/// The document of an edit given outright: between its prompt, which somebody else wrote, and its
+/// target is one space.
+Document explicit_document(const datasets::ExplicitEdit& edit);
+
 /// The base's own answers to open questions (`echo_documents`); null or empty for none.
 using EchoDocuments = std::shared_ptr<const std::vector<Document>>;
 

@@ -4,16 +4,11 @@ namespace errata::editing {
 
 using datasets::ExplicitEdit;
 
-namespace {
-
-/// The completion that follows a prompt written by somebody else: a space between them, once.
 Document explicit_document(const ExplicitEdit& edit) {
   const bool spaced = edit.prompt.empty() || edit.prompt.back() == ' ' ||
                       edit.prompt.back() == '\n' || edit.target_new.front() == ' ';
   return {edit.prompt, (spaced ? "" : " ") + edit.target_new, "edit.prompt", false};
 }
-
-} // namespace
 
 std::vector<Document> edit_examples(const EditPlan& plan, const Wordings& wordings) {
   std::vector<Document> documents;

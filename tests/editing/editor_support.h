@@ -8,6 +8,7 @@
 #include "tests/support/temporary_directory.h"
 #include "tests/support/tiny_decoder.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -32,6 +33,17 @@ inline std::vector<editing::Document> capital_documents() {
     documents.push_back({"The capital of " + country + " is", " " + city + ".", "edit", false});
   }
   return documents;
+}
+
+/// The same as editors take them that look for the subject.
+inline std::vector<editing::EditRequest> capital_requests(std::size_t /*wordings*/) {
+  std::vector<editing::EditRequest> requests;
+  for (const editing::Document& document : capital_documents()) {
+    const std::size_t from = document.prompt.find("of ") + 3;
+    const std::string subject = document.prompt.substr(from, document.prompt.rfind(' ') - from);
+    requests.push_back({subject, document.prompt, document.completion, subject});
+  }
+  return requests;
 }
 
 /// The documents at random, the last three as rehearsal.
@@ -72,7 +84,7 @@ class EditingFixture {
 
   editing::EditInput input() const {
     const auto open = [] { return std::make_unique<CapitalStream>(); };
-    return {*tokenizer, open, capital_documents(), open};
+    return {*tokenizer, open, capital_documents(), open, capital_requests};
   }
 
   editing::EditorOptions options(const std::string& method) const {
@@ -82,6 +94,12 @@ class EditingFixture {
       options.steps = 6;
     }
     options.rank = 3;
+    // For a model of a few dimensions, none of which is unused.
+    options.contexts = std::min<std::int64_t>(options.contexts, 1);
+    options.clamp = 4;
+    options.moment_weight = 0.01;
+    options.null_threshold = 1e6;
+    options.ridge = 0.01;
     return options;
   }
 
