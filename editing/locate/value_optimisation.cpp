@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace errata::editing {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 struct PassRows {
   torch::Tensor subjects;      ///< of each sequence, its subject's last token
   torch::Tensor owners;        ///< of each sequence, its problem
+  torch::Tensor moved;         ///< of each row that is a subject, the first such sequence
   torch::Tensor bare;          ///< of each problem, its bare prompt among the sequences
   torch::Tensor labels;        ///< rows that predict a target's token
   torch::Tensor targets;       ///< the token
@@ -36,11 +38,30 @@ std::vector<Tokens> sequences_of(std::span<const ValueProblem> problems) {
   return sequences;
 }
 
+// What contexts and templates have in common is there once: most of a pass.
+PackedBatch packed(const Decoder& model, std::span<const ValueProblem> problems) {
+  PackedBatch batch = pack(sequences_of(problems), model->device());
+  if (model->shares_prefixes()) {
+    batch.share_prefixes();
+  }
+  return batch;
+}
+
 PassRows rows_of(
     std::span<const ValueProblem> problems, const PackedBatch& batch, torch::Dtype dtype) {
-  std::vector<std::int64_t> subjects, owners, bare, labels, targets, label_owners, kept;
+  std::vector<std::int64_t> subjects, owners, moved, bare, labels, targets, label_owners, kept;
   std::vector<double> weights;
   std::size_t sequence = 0;
+  std::set<std::int64_t> known;
+  const auto add = [&](std::int64_t owner, const LocatedPrompt& prompt) {
+    const std::int64_t row = batch.row_of(sequence, prompt.subject_last);
+    if (known.insert(row).second) { // sequences of one problem may share it
+      moved.push_back(static_cast<std::int64_t>(sequence));
+    }
+    owners.push_back(owner);
+    subjects.push_back(row);
+    ++sequence;
+  };
   for (std::int64_t owner = 0; owner < std::ssize(problems); ++owner) {
     const ValueProblem& problem = problems[static_cast<std::size_t>(owner)];
     bare.push_back(static_cast<std::int64_t>(sequence));
@@ -52,11 +73,9 @@ PassRows rows_of(
         label_owners.push_back(owner);
         weights.push_back(1.0 / static_cast<double>(count * std::ssize(problem.prompts)));
       }
-      owners.push_back(owner);
-      subjects.push_back(batch.row_of(sequence++, prompt.subject_last));
+      add(owner, prompt);
     }
-    owners.push_back(owner);
-    subjects.push_back(batch.row_of(sequence++, problem.about.subject_last));
+    add(owner, problem.about);
     kept.push_back(subjects.back());
   }
   const torch::Device device = batch.ids.device();
@@ -66,6 +85,7 @@ PassRows rows_of(
   return {
       numbers(subjects),
       numbers(owners),
+      numbers(moved),
       numbers(bare),
       numbers(labels),
       numbers(targets),
@@ -113,7 +133,7 @@ class ValuePass {
         site_(site),
         options_(options),
         dtype_(statistics_dtype(model->compute_dtype())),
-        batch_(pack(sequences_of(problems), model->device())),
+        batch_(packed(model, problems)),
         rows_(rows_of(problems, batch_, dtype_)),
         wanted_(torch::cat({rows_.labels, rows_.kept})) {
     const torch::NoGradGuard no_grad;
@@ -173,9 +193,10 @@ class ValuePass {
   }
 
   torch::Tensor losses_at(const torch::Tensor& delta) {
-    const torch::Tensor all = torch::arange(rows_.owners.size(0), rows_.owners.options());
-    const torch::Tensor states =
-        states_.index_add(0, rows_.subjects, shift(delta, all).to(states_.scalar_type()));
+    const torch::Tensor states = states_.index_add(
+        0,
+        rows_.subjects.index_select(0, rows_.moved),
+        shift(delta, rows_.moved).to(states_.scalar_type()));
     const torch::Tensor hidden = model_->hidden_from(site_.layer() + 1, states, batch_, wanted_);
     const torch::Tensor log_p = torch::log_softmax(model_->logits(hidden).to(dtype_), -1);
     const std::int64_t labels = rows_.labels.size(0);
