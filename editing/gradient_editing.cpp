@@ -162,8 +162,9 @@ std::map<std::string, InputMoment> rehearsal_moments(
   batch.batch_tokens = batch.micro_tokens = kMomentTokens;
   batch.pool = kMomentPool;
   batch.seed = options.seed;
-  const std::int64_t batches = (tokens + kMomentTokens - 1) / kMomentTokens;
-  return input_moments(model, modules, examples, batch, std::max(kMomentBatches, batches));
+  const std::int64_t batches =
+      tokens > 0 ? (tokens + kMomentTokens - 1) / kMomentTokens : kMomentBatches;
+  return input_moments(model, modules, examples, batch, batches);
 }
 
 std::map<std::string, torch::Tensor> null_projections(

@@ -22,7 +22,8 @@ peft::AdapterConfig adapter_config(
 void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& values);
 
 /// Second moments of the inputs that rehearsal gives each module (`input_moments`), over `tokens`
-/// tokens at least. Needs `input.rehearsal` (`kInvalidArgument`).
+/// tokens at least (0: as many as a projection wants). Needs `input.rehearsal`
+/// (`kInvalidArgument`).
 std::map<std::string, InputMoment> rehearsal_moments(
     Decoder& model,
     const std::vector<std::string>& modules,

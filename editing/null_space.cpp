@@ -1,6 +1,7 @@
 #include "editing/null_space.h"
 
 #include "core/base/error.h"
+#include "peft/attached_adapter.h"
 
 #include <algorithm>
 #include <memory>
@@ -85,12 +86,9 @@ class Listening {
   Listening(const Listening&) = delete;
   Listening& operator=(const Listening&) = delete;
 
+  bool hears_head() const { return head_ != nullptr; }
   /// What the output head would see; it need not run for that.
-  void hear_head(const torch::Tensor& hidden) const {
-    if (head_) {
-      head_->apply(hidden, {});
-    }
-  }
+  void hear_head(const torch::Tensor& hidden) const { head_->apply(hidden, {}); }
 
   std::vector<std::pair<std::string, std::shared_ptr<MomentListener>>> listeners;
 
@@ -109,10 +107,19 @@ std::map<std::string, InputMoment> input_moments(
     std::int64_t batches) {
   const torch::NoGradGuard no_grad;
   const Listening listening(model, modules);
+  std::int64_t end = 0; // the layers above those that are listened to need not run
+  for (const std::string& module : modules) {
+    end = std::max(end, peft::layer_of(module) + 1);
+  }
   const auto plan = plan_stream(source, options);
   for (std::int64_t done = 0; done < batches;) {
     for (const MicroBatch& micro : plan->next().micro) {
-      listening.hear_head(model->hidden(pack_examples(micro, model->device())));
+      const PackedBatch batch = pack_examples(micro, model->device());
+      if (listening.hears_head()) {
+        listening.hear_head(model->hidden(batch));
+      } else {
+        model->states_before(end, batch);
+      }
       ++done;
     }
   }

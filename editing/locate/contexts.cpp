@@ -26,7 +26,9 @@ std::vector<std::string> sample_contexts(
   std::vector<std::string> contexts;
   const std::vector<Generation> texts = generate(model, prompts, options);
   for (std::size_t i = 0; i < texts.size(); ++i) {
-    contexts.push_back(openings[i] + tokenizer.decode(texts[i].tokens) + ". ");
+    Tokens text = texts[i].tokens; // a model may have more ids than its tokenizer
+    std::erase_if(text, [&](std::int32_t id) { return id >= tokenizer.vocab_size(); });
+    contexts.push_back(openings[i] + tokenizer.decode(text) + ". ");
   }
   return contexts;
 }
