@@ -182,12 +182,12 @@ void check_terms(const EditSetup& setup) {
       "--init eva needs unchanged facts to look at; it works with --from and --to, not with "
       "prompts given outright");
   ERRATA_CHECK(
-      !editing::solves(editor) || editor.method == "rome" || setup.stats_text || rehearses,
+      !editing::solves(editor) || editor.method == "rome" || setup.stats_text ||
+          !setup.given_outright(),
       ErrorCode::kInvalidArgument,
       "--method ",
       editor.method,
-      " needs to know what must stay; give --stats-text FILE, or a store with --from and --to and "
-      "rehearsal in --augment");
+      " needs to know what must stay; give --stats-text FILE, or a store with --from and --to");
   ERRATA_CHECK(
       setup.batches.empty() || (editor.method == "lora" && editor.kl == 0),
       ErrorCode::kInvalidArgument,

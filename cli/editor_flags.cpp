@@ -188,10 +188,18 @@ void add_what(CLI::App& command, EditorFlags& flags, const std::string& group) {
 }
 
 void add_how(CLI::App& command, EditorFlags& flags, const std::string& group) {
-  add(command, group, "steps", flags.steps, "Optimizer steps on the stream of documents");
+  add(command,
+      group,
+      "steps",
+      flags.steps,
+      "Optimizer steps on the stream of documents; of what solves for weights, for each value");
   add(command, group, "epochs", flags.epochs, "Passes over the edits' own prompts instead");
   add(command, group, "batch-tokens", flags.batch_tokens, "Tokens a step");
-  add(command, group, "batch-size", flags.batch_size, "Examples a step, with --epochs");
+  add(command,
+      group,
+      "batch-size",
+      flags.batch_size,
+      "Examples a step, with --epochs; memit, alphaedit: edits written at a time, 0: all");
   add(command, group, "optimizer", flags.optimizer, "adamw, sgd or muon");
   add(command, group, "lr", flags.lr, "Peak rate");
   add(command, group, "weight-decay", flags.weight_decay, "Decoupled");
@@ -249,7 +257,12 @@ void add_local(CLI::App& command, EditorFlags& flags, const std::string& group) 
       "null-space",
       flags.null_space,
       "Softness of the projection away from frequent inputs; 0: off");
-  add(command, group, "kl", flags.kl, "Weight of KL to the base on rehearsal; 0: off");
+  add(command,
+      group,
+      "kl",
+      flags.kl,
+      "Weight of KL to the base on rehearsal (rome, memit, alphaedit: after \"<subject>\"); 0: "
+      "off");
 }
 
 void check_solving(const EditorFlags& flags, const editing::EditorOptions& options) {

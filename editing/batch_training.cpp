@@ -149,7 +149,7 @@ EditInput make_edit_input(
     std::uint64_t seed,
     EchoDocuments echo) {
   OpenStream rehearsal;
-  if (plan.explicit_edits.empty() && (augment.rehearsal || augment.dated || augment.echo)) {
+  if (plan.explicit_edits.empty()) {
     rehearsal = [&plan, &wordings, augment, seed, echo] {
       // Another seed than the training's: the projection is measured on texts of their own.
       return rehearsal_documents(plan, wordings, augment, seed + 1, echo);

@@ -154,8 +154,8 @@ std::map<std::string, InputMoment> rehearsal_moments(
       solves(options)          ? concat("--method ", options.method)
       : options.null_space > 0 ? "--null-space"
                                : "--init eva",
-      " needs to know what must stay; add rehearsal to --augment",
-      solves(options) ? ", or give --stats-text" : "");
+      " needs rehearsal documents, from the unchanged facts of a store",
+      solves(options) ? ", or --stats-text" : "");
   const std::unique_ptr<DocumentStream> documents = input.rehearsal();
   DocumentExamples examples(*documents, input.tokenizer);
   BatchOptions batch;

@@ -55,7 +55,7 @@ std::vector<EditRequest> edit_requests(
         "' is not in its prompt '",
         request.prompt,
         "'; this method edits at the subject's last token, so give `subject` as the prompt has it, "
-        "or use another method");
+        "leave the edit out, or use another method");
   }
   return requests;
 }

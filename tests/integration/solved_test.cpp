@@ -100,7 +100,6 @@ TEST_F(SolvedTest, OptionsOfOtherMethodsAreRefused) {
   expect_failure(
       2, {"--target-modules"}, edit("bad", {"--method", "memit", "--target-modules", "q_proj"}));
   expect_failure(2, {"one layer"}, edit("bad", {"--method", "rome", "--layers", "0-1"}));
-  expect_failure(2, {"rehearsal"}, edit("bad", {"--method", "memit", "--augment", "none"}));
   EXPECT_FALSE(fs::exists(path("bad")));
 }
 
