@@ -2,6 +2,8 @@
 
 #include "core/base/error.h"
 
+#include <cmath>
+
 namespace errata::editing {
 namespace {
 

@@ -1,7 +1,5 @@
 #include "editing/locate/residual_site.h"
 
-#include "core/autograd.h"
-#include "core/base/error.h"
 #include "peft/attached_adapter.h"
 
 namespace errata::editing {

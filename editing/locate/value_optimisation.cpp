@@ -3,6 +3,7 @@
 #include "core/autograd.h"
 #include "core/base/error.h"
 #include "core/base/interrupt.h"
+#include "core/prompt_queue.h"
 #include "core/trainer.h"
 #include "editing/locate/module_record.h"
 
