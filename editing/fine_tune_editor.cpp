@@ -44,11 +44,7 @@ std::vector<std::string> FineTuneEditor::modules(
 
 std::int64_t FineTuneEditor::trainable_parameters(
     const Decoder& model, const EditorOptions& options) const {
-  std::int64_t count = 0;
-  for (const auto& [out, in] : module_shapes(model, modules(model, options))) {
-    count += out * in;
-  }
-  return count;
+  return weight_count(model, modules(model, options));
 }
 
 EditResult FineTuneEditor::edit(
@@ -76,9 +72,7 @@ EditResult FineTuneEditor::edit(
   }
   const std::vector<NamedTensor> deltas = session.deltas();
   session.rollback();
-  result.adapter = options.delta_rank > 0
-                       ? peft::attach_truncated_delta(model, deltas, options.delta_rank)
-                       : peft::attach_delta(model, deltas);
+  result.adapter = attach_difference(model, deltas, options);
   result.report.peak_rss_bytes = peak_rss_bytes();
   return result;
 }

@@ -217,4 +217,18 @@ std::vector<std::pair<std::int64_t, std::int64_t>> module_shapes(
   return shapes;
 }
 
+std::int64_t weight_count(const Decoder& model, const std::vector<std::string>& modules) {
+  std::int64_t count = 0;
+  for (const auto& [out, in] : module_shapes(model, modules)) {
+    count += out * in;
+  }
+  return count;
+}
+
+std::unique_ptr<peft::Adapter> attach_difference(
+    Decoder& model, const std::vector<NamedTensor>& deltas, const EditorOptions& options) {
+  return options.delta_rank > 0 ? peft::attach_truncated_delta(model, deltas, options.delta_rank)
+                                : peft::attach_delta(model, deltas);
+}
+
 } // namespace errata::editing

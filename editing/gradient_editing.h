@@ -5,6 +5,7 @@
 #include "editing/null_space.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,13 @@ TrainReport train_on(
     const EditInput& input,
     const EditorOptions& options,
     const ProgressCallback& progress);
+
+/// Numbers in the weights of `modules`.
+std::int64_t weight_count(const Decoder& model, const std::vector<std::string>& modules);
+
+/// The adapter that a weight editor ends with: `deltas` exact, or cut to `delta_rank`.
+std::unique_ptr<peft::Adapter> attach_difference(
+    Decoder& model, const std::vector<NamedTensor>& deltas, const EditorOptions& options);
 
 /// [out, in] of each module.
 std::vector<std::pair<std::int64_t, std::int64_t>> module_shapes(

@@ -129,11 +129,7 @@ std::vector<std::string> LocateEditor::modules(
 
 std::int64_t LocateEditor::trainable_parameters(
     const Decoder& model, const EditorOptions& options) const {
-  std::int64_t count = 0;
-  for (const auto& [out, in] : module_shapes(model, modules(model, options))) {
-    count += out * in;
-  }
-  return count;
+  return weight_count(model, modules(model, options));
 }
 
 EditResult LocateEditor::edit(
@@ -153,9 +149,7 @@ EditResult LocateEditor::edit(
   const auto moments = moments_of_what_stays(model, result.report.modules, input, options);
   const std::vector<NamedTensor> deltas =
       solve(model, problems, moments, options, result.report, progress);
-  result.adapter = options.delta_rank > 0
-                       ? peft::attach_truncated_delta(model, deltas, options.delta_rank)
-                       : peft::attach_delta(model, deltas);
+  result.adapter = attach_difference(model, deltas, options);
   TrainReport& training = result.report.training;
   training.trainable_parameters = trainable_parameters(model, options);
   training.seconds =

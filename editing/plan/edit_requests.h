@@ -17,7 +17,7 @@ struct EditRequest {
   std::string subject;    ///< "Italy", part of the prompt
 };
 
-/// Every edit of `plan` and every fact that comes with them in up to `wordings` of its training
+/// Every edit of `plan` and every fact that comes with them in up to `count` of its training
 /// questions, a request each; edits given outright once, by their prompts. What would be asked
 /// twice in the same words comes once. An edit whose prompt does not hold its subject is
 /// `kInvalidArgument`.

@@ -12,19 +12,6 @@ namespace {
 
 constexpr std::size_t kLongest = 2000; // bytes
 
-class Shuffled final : public DocumentStream {
- public:
-  Shuffled(std::shared_ptr<const std::vector<Document>> documents, std::uint64_t seed)
-      : documents_(std::move(documents)), deck_(documents_->size()), random_(seed) {}
-
-  Document next() override { return (*documents_)[deck_.draw(random_)]; }
-
- private:
-  std::shared_ptr<const std::vector<Document>> documents_;
-  Deck deck_;
-  Random random_;
-};
-
 /// Collects the words of a paragraph.
 class Paragraph {
  public:
@@ -75,7 +62,12 @@ std::vector<Document> read_paragraphs(const std::vector<std::string>& files) {
 
 std::unique_ptr<DocumentStream> shuffled(
     std::shared_ptr<const std::vector<Document>> documents, std::uint64_t seed) {
-  return std::make_unique<Shuffled>(std::move(documents), seed);
+  auto stream = std::make_unique<Mixture>(seed);
+  Deck deck(documents->size());
+  stream->add("text", 1, /*rehearsal=*/true, [documents, deck](Random& random) mutable {
+    return (*documents)[deck.draw(random)];
+  });
+  return stream;
 }
 
 } // namespace errata::editing

@@ -10,6 +10,7 @@ and contexts, which are given. errata's are those of the whole edit, with both. 
 are in errata's favour.
 """
 import argparse
+import atexit
 import contextlib
 import io
 import json
@@ -50,7 +51,9 @@ def requests(count):
 
 def load_authors(source):
     """The authors' modules from a patched copy, without their statistics and settings."""
-    copy = pathlib.Path(tempfile.mkdtemp()) / "authors"
+    temporary = tempfile.mkdtemp()
+    atexit.register(shutil.rmtree, temporary)
+    copy = pathlib.Path(temporary) / "authors"
     for folder in ("memit", "rome", "util"):
         shutil.copytree(pathlib.Path(source) / folder, copy / folder)
         for file in (copy / folder).glob("*.py"):
