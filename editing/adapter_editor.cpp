@@ -48,23 +48,20 @@ std::map<std::string, torch::Tensor> by_a(
 
 // Projects each A into the soft null space of its inputs and gives it the standard deviation that
 // the learning rate is tuned for: 1/sqrt(in) for a LoRA, for AdaLoRA what it has.
-void prepare_a(
+void project_a(
     const std::vector<NamedTensor>& parameters,
     const std::map<std::string, torch::Tensor>& projections,
     bool keep_deviation) {
   const torch::NoGradGuard no_grad;
   for (const auto& [name, parameter] : parameters) {
     const auto found = projections.find(name);
-    const bool projected = found != projections.end();
-    if (module_of_a(name).empty() || (keep_deviation && !projected)) {
-      continue;
+    if (found == projections.end()) {
+      continue; // starts as PEFT starts it
     }
     torch::Tensor a = parameter.detach();
     const double deviation =
         keep_deviation ? a.std().item<double>() : 1.0 / std::sqrt(static_cast<double>(a.size(1)));
-    if (projected) {
-      a.copy_(torch::mm(a, found->second));
-    }
+    a.copy_(torch::mm(a, found->second));
     a.mul_(deviation / a.std());
   }
 }
@@ -198,7 +195,7 @@ EditResult AdapterEditor::edit(
   } else if (options.init == "eva") {
     start_from_inputs(parameters, directions);
   } else if (options.init == "default") {
-    prepare_a(parameters, projections_of_a, /*keep_deviation=*/options.method == "adalora");
+    project_a(parameters, projections_of_a, /*keep_deviation=*/options.method == "adalora");
   }
   std::optional<peft::AdaLoraConfig> schedule;
   {

@@ -9,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace errata::editing {
 namespace {
 
@@ -90,6 +92,39 @@ void EditorTest::expect_every_method_learns() {
       EXPECT_TRUE(result.adapter->enabled());
     }
     EXPECT_DOUBLE_EQ(loss(), loss_before) << info.name;
+  }
+}
+
+// How A begins: as PEFT draws it, uniform in +-1/sqrt(in); projected, with the deviation that the
+// default's rate is tuned for.
+TEST_F(EditorTest, LoraStartsAsPeftDoesUnlessItIsProjected) {
+  EditorOptions options = fixture.options("lora");
+  options.optimizer = OptimizerKind::kAdamW;
+  options.lr = 1e-9;
+  options.anchor = 0;
+  for (const double null_space : {0.0, 0.03}) {
+    options.null_space = null_space;
+    const EditResult result = make_editor("lora")->edit(fixture.model, fixture.input(), options);
+    double squares = 0;
+    double count = 0;
+    for (const auto& [name, tensor] : result.adapter->named_parameters()) {
+      if (!name.ends_with(".lora_A.weight")) {
+        continue;
+      }
+      const torch::Tensor a =
+          tensor.detach().cpu() * std::sqrt(static_cast<double>(tensor.size(1)));
+      if (null_space > 0) {
+        EXPECT_NEAR(a.std().item<double>(), 1.0, 1e-4) << name;
+      } else {
+        EXPECT_LT(a.abs().max().item<double>(), 1.0 + 1e-5) << name;
+      }
+      squares += a.square().sum().item<double>();
+      count += static_cast<double>(a.numel());
+    }
+    ASSERT_GT(count, 500);
+    if (null_space == 0) {
+      EXPECT_NEAR(squares / count, 1.0 / 3, 0.04);
+    }
   }
 }
 
