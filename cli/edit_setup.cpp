@@ -161,6 +161,9 @@ void read_stats_text(const EditBatchOptions& options, EditSetup& setup) {
       " does not");
   setup.stats_text = std::make_shared<const std::vector<editing::Document>>(
       editing::read_paragraphs(options.stats_text));
+  for (const std::string& file : options.stats_text) {
+    setup.stats_text_sha256.push_back(sha256_file(file));
+  }
 }
 
 // With prompts given outright the data of the locality terms do not exist.
@@ -293,6 +296,7 @@ nlohmann::ordered_json resolved_options(
   }
   if (!options.stats_text.empty()) {
     json["stats-text"] = options.stats_text;
+    json["stats_text_sha256"] = setup.stats_text_sha256;
   }
   json["augment"] = editing::to_string(setup.augment);
   json["rehearsal-ratio"] = setup.augment.rehearsal_ratio;

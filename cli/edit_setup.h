@@ -35,6 +35,7 @@ struct EditSetup {
 
   /// --stats-text: what must stay, for methods that solve for weights; null: the store says it.
   std::shared_ptr<const std::vector<editing::Document>> stats_text;
+  std::vector<std::string> stats_text_sha256; ///< of each of its files
 
   std::string set; ///< name of the set that the edits are, or empty
 

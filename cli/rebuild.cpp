@@ -1,5 +1,6 @@
 #include "cli/rebuild.h"
 
+#include "core/base/hash.h"
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "editing/store/edit_store.h"
@@ -26,8 +27,15 @@ constexpr std::array<std::string_view, 10> kSaidAnew = {
     "checkpoint-every",
     "help"};
 // In a run's configuration, and no options of edit-batch.
-constexpr std::array<std::string_view, 7> kNoOptions = {
-    "command", "source_sha256", "micro-tokens", "loss-mean", "seed", "device", "dtype"};
+constexpr std::array<std::string_view, 8> kNoOptions = {
+    "command",
+    "source_sha256",
+    "stats_text_sha256",
+    "micro-tokens",
+    "loss-mean",
+    "seed",
+    "device",
+    "dtype"};
 
 template <std::size_t kSize>
 bool listed(const std::array<std::string_view, kSize>& names, std::string_view name) {
@@ -70,6 +78,26 @@ editing::RunRecord recorded_run(const editing::EditStore& store, const EditBatch
         "' lists those it carries");
   }
   return run;
+}
+
+// What the run read and what there is now may differ: said, and what is there is used.
+void say_what_changed(
+    const editing::EditStore& store,
+    const editing::RunRecord& run,
+    const EditBatchOptions& options,
+    const JsonFields& config) {
+  if (store.content_hash() != run.store_sha256) {
+    log(LogLevel::kInfo,
+        concat(options.store, " has changed since that run; what it says today is written"));
+  }
+  const auto hashes = config.optional("stats_text_sha256", std::vector<std::string>());
+  for (std::size_t i = 0; i < std::min(hashes.size(), options.stats_text.size()); ++i) {
+    const std::string& file = options.stats_text[i];
+    if (sha256_file(file) != hashes[i]) {
+      log(LogLevel::kInfo,
+          concat(file, " has changed since that run; what it says today is measured"));
+    }
+  }
 }
 
 // Options that say nothing ("layers": "") are left out: the command line knows no empty value.
@@ -123,10 +151,7 @@ void use_recorded_run(const CLI::App& command, EditBatchOptions& options, Common
   restore("seed", common.seed);
   log(LogLevel::kInfo,
       concat("making run ", run.id, " anew without ", options.without.size(), " of its edits"));
-  if (store.content_hash() != run.store_sha256) {
-    log(LogLevel::kInfo,
-        concat(options.store, " has changed since that run; what it says today is written"));
-  }
+  say_what_changed(store, run, options, fields);
 }
 
 } // namespace errata::cli

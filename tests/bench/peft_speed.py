@@ -123,7 +123,7 @@ def peft_loop(model_directory, edits, dtype, late, epochs, threads, method, devi
                 model.base_model.update_and_allocate(len(losses) + 1)
             optimizer.zero_grad(set_to_none=True)
             losses.append(loss.item())
-    last = losses[-20:]  # as errata reports it
+    last = losses[-20:]  # as errata reports it, over steps and not over labels
     return {"seconds": time.perf_counter() - start, "loss": sum(last) / len(last)}
 
 

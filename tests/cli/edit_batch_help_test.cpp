@@ -63,9 +63,9 @@ TEST(EditBatchHelpTest, OptionsShowTheDefaultOfEveryMethod) {
 TEST(EditBatchHelpTest, SaysWhyAndWhatEditsGivenOutrightChange) {
   const std::string help = edit_batch_help();
   EXPECT_THAT(help, HasSubstr("Rehearsal"));
-  const std::string outright = help.substr(help.find("With --edits the defaults are"));
+  const std::string outright = help.substr(help.find("With --edits or --set the defaults are"));
   EXPECT_THAT(
-      outright, testing::ContainsRegex("--epochs 25 [^\n]*--lr 0.001 [^\n]*: lora, dora\n"));
+      outright, testing::ContainsRegex("--epochs 50 [^\n]*--lr 0.0005 [^\n]*: lora, dora\n"));
   EXPECT_THAT(outright, testing::Not(HasSubstr("ft-locft"))); // nothing changes there
 }
 

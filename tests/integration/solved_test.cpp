@@ -1,5 +1,6 @@
 // Methods that solve for weights, from the command line.
 
+#include "core/base/hash.h"
 #include "tests/integration/pipeline_fixture.h"
 
 namespace errata {
@@ -91,6 +92,43 @@ TEST_F(SolvedTest, EditsGivenOutrightNeedASubjectAndStatistics) {
       "{\"id\": \"a\", \"prompt\": \"Who keeps Bro?\", \"target_new\": \"Vel\"}\n");
   expect_failure(2, {"edit a", "subject"}, given("bad", "rome"));
   EXPECT_FALSE(fs::exists(path("bad")));
+}
+
+TEST_F(SolvedTest, ARunIsMadeAnewWithItsText) {
+  const std::string text = path("keepers.txt");
+  fs::copy_file(path("world/facts.jsonl"), text);
+  const std::vector<std::string> more = {
+      "--method", "memit", "--steps", "3", "--stats-text", text, "--no-eval"};
+  must_run(edit("with-text", more));
+  const Json written = run_json("with-text");
+  const Json& hashes = written["options"]["stats_text_sha256"];
+  EXPECT_EQ(hashes, Json::array({Sha256().update(read_file(text)).hex_digest()}));
+
+  const std::string id = written["run_id"].get<std::string>();
+  const Finished runs = run({"store", "runs", "--store", path("w.db"), id, "--json"});
+  ASSERT_EQ(runs.code, 0) << runs.err;
+  const std::string edit_id = Json::parse(runs.out)["edits"][0]["id"].get<std::string>();
+  const auto rebuild = [&](const std::string& out) {
+    const Finished again = run(
+        {"edit-batch",
+         "--store",
+         path("w.db"),
+         "--without",
+         edit_id,
+         "--run",
+         id,
+         "--out",
+         path(out),
+         "--threads",
+         "1"});
+    EXPECT_EQ(again.code, 0) << again.err;
+    return again.err;
+  };
+  EXPECT_THAT(rebuild("same-text"), testing::Not(HasSubstr("keepers.txt has changed")));
+  EXPECT_EQ(run_json("same-text")["options"]["stats_text_sha256"], hashes);
+  write_file(text, read_file(text) + "\n\nMore of it.\n");
+  EXPECT_THAT(rebuild("more-text"), HasSubstr("keepers.txt has changed since that run"));
+  EXPECT_NE(run_json("more-text")["options"]["stats_text_sha256"], hashes);
 }
 
 TEST_F(SolvedTest, OptionsOfOtherMethodsAreRefused) {
