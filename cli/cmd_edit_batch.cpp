@@ -60,8 +60,9 @@ void add_text_options(CLI::App& command, EditBatchOptions& options) {
       .add_option(
           "--stats-text",
           options.stats_text,
-          "memit, alphaedit, rome: a text file of what must stay (repeatable); its second moments "
-          "take the place of those of the store's unchanged facts")
+          "A text file of what must stay (repeatable), in the place of the store's unchanged "
+          "facts:\n"
+          "what memit, alphaedit, rome, --null-space and --init eva measure")
       ->group(texts);
   command.add_option("--fold", options.fold, "Which unchanged facts are held out")
       ->capture_default_str()

@@ -149,7 +149,8 @@ class Run {
   editing::EditResult edit(const editing::EditorOptions& editor) {
     const editing::EchoDocuments echo = echo_of(*setup_, model_, progress_);
     if (setup_->batches.empty()) {
-      const editing::EditInput input = edit_input(*setup_, *model_.tokenizer, echo);
+      const editing::EditInput input =
+          edit_input(*setup_, *model_.tokenizer, echo, own_text_of(*setup_, model_, progress_));
       return editing::make_editor(editor.method)->edit(model_.decoder, input, editor, progress_);
     }
     const editing::BatchSequence sequence{

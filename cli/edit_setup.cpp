@@ -6,6 +6,7 @@
 #include "core/base/log.h"
 #include "datasets/readers.h"
 #include "editing/echo.h"
+#include "editing/own_text.h"
 #include "editing/plan/text_documents.h"
 
 #include <algorithm>
@@ -142,9 +143,13 @@ void plan_from_set(const EditBatchOptions& options, EditSetup& setup) {
   }
 }
 
-// A recipe's projection has nothing to be measured on without unchanged facts.
+bool nothing_rehearsed(const EditSetup& setup) {
+  return setup.plan.rehearsed.empty() && setup.plan.rehearsed_inverse.empty();
+}
+
+// In batches a recipe's projection has nothing to be measured on without unchanged facts.
 void drop_unfounded_terms(const EditorFlags& flags, EditSetup& setup) {
-  if (!flags.null_space && setup.plan.rehearsed.empty() && setup.plan.rehearsed_inverse.empty()) {
+  if (!flags.null_space && !setup.batches.empty() && nothing_rehearsed(setup)) {
     setup.editor.null_space = 0;
   }
 }
@@ -153,12 +158,14 @@ void read_stats_text(const EditBatchOptions& options, EditSetup& setup) {
   if (options.stats_text.empty()) {
     return;
   }
+  const bool measures =
+      editing::solves(setup.editor) || setup.editor.null_space > 0 || setup.editor.init == "eva";
   ERRATA_CHECK(
-      editing::solves(setup.editor),
+      measures,
       ErrorCode::kInvalidArgument,
-      "--stats-text is what memit, alphaedit and rome measure; --method ",
+      "--stats-text is what memit, alphaedit, rome, --null-space and --init eva measure; --method ",
       setup.editor.method,
-      " does not");
+      " as it is set does not");
   setup.stats_text = std::make_shared<const std::vector<editing::Document>>(
       editing::read_paragraphs(options.stats_text));
   for (const std::string& file : options.stats_text) {
@@ -174,16 +181,6 @@ void check_terms(const EditSetup& setup) {
       editor.kl == 0 || editing::solves(editor) || (rehearses && editor.steps > 0),
       ErrorCode::kInvalidArgument,
       "--kl needs rehearsal texts: a store, --augment with rehearsal, and --steps");
-  ERRATA_CHECK(
-      editor.null_space == 0 || !setup.given_outright(),
-      ErrorCode::kInvalidArgument,
-      "--null-space needs unchanged facts to measure; it works with --from and --to, not with "
-      "prompts given outright");
-  ERRATA_CHECK(
-      editor.init != "eva" || !setup.given_outright(),
-      ErrorCode::kInvalidArgument,
-      "--init eva needs unchanged facts to look at; it works with --from and --to, not with "
-      "prompts given outright");
   ERRATA_CHECK(
       !editing::solves(editor) || editor.method == "rome" || setup.stats_text ||
           !setup.given_outright(),
@@ -250,14 +247,31 @@ editing::EchoDocuments echo_of(
       progress));
 }
 
+SharedDocuments own_text_of(const EditSetup& setup, Model& base, const ProgressCallback& progress) {
+  constexpr std::size_t kForEachEdit = 16;
+  constexpr std::size_t kMost = 1024;
+  const bool measures = setup.editor.null_space > 0 || setup.editor.init == "eva";
+  if (!measures || setup.stats_text || !nothing_rehearsed(setup)) {
+    return nullptr;
+  }
+  const std::size_t count = std::clamp(kForEachEdit * setup.plan.size(), std::size_t{64}, kMost);
+  return std::make_shared<const std::vector<editing::Document>>(editing::own_text(
+      base.decoder, *base.tokenizer, base.eos, count, setup.editor.seed, progress));
+}
+
 editing::EditInput edit_input(
-    const EditSetup& setup, const Tokenizer& tokenizer, editing::EchoDocuments echo) {
+    const EditSetup& setup,
+    const Tokenizer& tokenizer,
+    editing::EchoDocuments echo,
+    SharedDocuments own_text) {
   editing::EditInput input = editing::make_edit_input(
       setup.plan, *setup.wordings, setup.augment, tokenizer, setup.editor.seed, std::move(echo));
-  if (setup.stats_text) {
-    input.rehearsal = [texts = setup.stats_text, seed = setup.editor.seed] {
-      return editing::shuffled(texts, seed);
-    };
+  const SharedDocuments& texts = own_text ? own_text : setup.stats_text;
+  if (texts) {
+    input.rehearsal = [texts, seed = setup.editor.seed] { return editing::shuffled(texts, seed); };
+  }
+  if (own_text) {
+    input.rehearsal_tokens = editing::count_tokens(*own_text, tokenizer);
   }
   return input;
 }

@@ -21,6 +21,8 @@
 
 namespace errata::cli {
 
+using SharedDocuments = std::shared_ptr<const std::vector<editing::Document>>;
+
 /// Everything about a batch of edits that needs no model. Not copied or moved: streams refer to it.
 struct EditSetup {
   std::optional<editing::EditStore> store;
@@ -34,7 +36,7 @@ struct EditSetup {
   editing::EditorOptions editor;
 
   /// --stats-text: what must stay, for methods that solve for weights; null: the store says it.
-  std::shared_ptr<const std::vector<editing::Document>> stats_text;
+  SharedDocuments stats_text;
   std::vector<std::string> stats_text_sha256; ///< of each of its files
 
   std::string set; ///< name of the set that the edits are, or empty
@@ -55,9 +57,16 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
 editing::EchoDocuments echo_of(
     const EditSetup& setup, Model& base, const ProgressCallback& progress);
 
+/// What must stay where neither the store nor the user says it: text of the base's own, for what
+/// measures its inputs (`--null-space`, `--init eva`); null where there is no need of it.
+SharedDocuments own_text_of(const EditSetup& setup, Model& base, const ProgressCallback& progress);
+
 /// What the editor learns from. Refers to `setup` and the tokenizer, which must outlive it.
 editing::EditInput edit_input(
-    const EditSetup& setup, const Tokenizer& tokenizer, editing::EchoDocuments echo);
+    const EditSetup& setup,
+    const Tokenizer& tokenizer,
+    editing::EchoDocuments echo,
+    SharedDocuments own_text);
 
 /// The questions of the evaluation.
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options);

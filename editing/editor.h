@@ -31,6 +31,7 @@ struct EditInput {
   ListRequests requests; ///< for editors that look for an edit in the model
   /// LoRA: the adapter's values to go on from; empty: a fresh one.
   std::vector<NamedTensor> start = {};
+  std::int64_t rehearsal_tokens = 0; ///< in `rehearsal` before it repeats; 0: many
 };
 
 struct EditReport {

@@ -162,8 +162,13 @@ std::map<std::string, InputMoment> rehearsal_moments(
   batch.batch_tokens = batch.micro_tokens = kMomentTokens;
   batch.pool = kMomentPool;
   batch.seed = options.seed;
-  const std::int64_t batches =
-      tokens > 0 ? (tokens + kMomentTokens - 1) / kMomentTokens : kMomentBatches;
+  const auto batches_of = [](std::int64_t all) {
+    return (all + kMomentTokens - 1) / kMomentTokens;
+  };
+  std::int64_t batches = tokens > 0 ? batches_of(tokens) : kMomentBatches;
+  if (tokens == 0 && input.rehearsal_tokens > 0) {
+    batches = std::min(batches, batches_of(input.rehearsal_tokens));
+  }
   return input_moments(model, modules, examples, batch, batches);
 }
 

@@ -23,7 +23,7 @@ peft::AdapterConfig adapter_config(
 void set_values(const peft::Adapter& adapter, const std::vector<NamedTensor>& values);
 
 /// Second moments of the inputs that rehearsal gives each module (`input_moments`), over `tokens`
-/// tokens at least (0: as many as a projection wants). Needs `input.rehearsal`
+/// tokens at least (0: as many as a projection wants, none twice). Needs `input.rehearsal`
 /// (`kInvalidArgument`).
 std::map<std::string, InputMoment> rehearsal_moments(
     Decoder& model,

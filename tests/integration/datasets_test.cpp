@@ -123,12 +123,37 @@ TEST_F(DatasetsTest, ASetIsEditedAndMeasured) {
       after["editing"]["reliability"]);
 }
 
+// What nobody says must stay, the base says: its own text is what projections and EVA measure.
+TEST_F(DatasetsTest, OwnTextStandsForUnchangedFacts) {
+  const std::vector<std::string> few = {"--no-eval"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), few.begin(), few.end());
+    return more;
+  };
+  for (const std::string out : {"own", "own-again"}) {
+    const Finished result = run(edit_set(out, "counterfact", few));
+    ASSERT_EQ(result.code, 0) << result.err;
+  }
+  EXPECT_EQ(adapter_bytes("own"), adapter_bytes("own-again"));
+  const Json written = parse_json(read_file(path("own/run.json")), "run.json");
+  EXPECT_DOUBLE_EQ(written["options"]["null-space"].get<double>(), 0.03);
+  must_run(edit_set("free", "counterfact", with({"--null-space", "0"})));
+  EXPECT_NE(adapter_bytes("own"), adapter_bytes("free"));
+  must_run(edit_set("eva", "counterfact", with({"--init", "eva"})));
+
+  const std::string text = path("world/facts.jsonl");
+  must_run(edit_set("text", "counterfact", with({"--stats-text", text})));
+  EXPECT_NE(adapter_bytes("own"), adapter_bytes("text"));
+  expect_failure(
+      2,
+      {"--stats-text", "--null-space", "does not"},
+      edit_set("x", "counterfact", with({"--stats-text", text, "--null-space", "0"})));
+}
+
 TEST_F(DatasetsTest, UnknownSetsAndMixedSourcesAreRefused) {
   expect_failure(2, {"'mquak'", "'mquake'"}, edit_set("x", "mquak"));
   expect_failure(2, {"--set and days"}, edit_set("x", "mquake", {"--from", "2020-01-01"}));
   expect_failure(2, {"--batches"}, edit_set("x", "mquake", {"--batches", "yearly"}));
-  expect_failure(2, {"--init eva"}, edit_set("x", "counterfact", {"--init", "eva"}));
-  expect_failure(2, {"--null-space"}, edit_set("x", "counterfact", {"--null-space", "0.03"}));
   expect_failure(
       2, {"--set names a set of a store"}, {"edit-batch", "--model", path("model"), "--set", "m"});
   EXPECT_FALSE(fs::exists(path("x")));

@@ -133,7 +133,10 @@ TEST_F(SolvedTest, ARunIsMadeAnewWithItsText) {
 
 TEST_F(SolvedTest, OptionsOfOtherMethodsAreRefused) {
   expect_failure(2, {"--clamp", "rome, memit or alphaedit", "lora"}, edit("bad", {"--clamp", "2"}));
-  expect_failure(2, {"--stats-text", "lora"}, edit("bad", {"--stats-text", path("w.db")}));
+  expect_failure(
+      2,
+      {"--stats-text", "ia3"},
+      edit("bad", {"--method", "ia3", "--stats-text", path("world/facts.jsonl")}));
   expect_failure(2, {"--anchor"}, edit("bad", {"--method", "memit", "--anchor", "0.1"}));
   expect_failure(
       2, {"--target-modules"}, edit("bad", {"--method", "memit", "--target-modules", "q_proj"}));
