@@ -255,8 +255,10 @@ SharedDocuments own_text_of(const EditSetup& setup, Model& base, const ProgressC
     return nullptr;
   }
   const std::size_t count = std::clamp(kForEachEdit * setup.plan.size(), std::size_t{64}, kMost);
-  return std::make_shared<const std::vector<editing::Document>>(editing::own_text(
+  auto texts = std::make_shared<const std::vector<editing::Document>>(editing::own_text(
       base.decoder, *base.tokenizer, base.eos, count, setup.editor.seed, progress));
+  log(LogLevel::kInfo, concat(texts->size(), " texts of the base's own stand for what must stay"));
+  return texts;
 }
 
 editing::EditInput edit_input(

@@ -41,11 +41,16 @@ void use_plain_prompts(const EditorFlags& flags, editing::EditorOptions& options
   options.epochs = 50;
   options.batch_size = 8;
   options.warmup = 0;
+  const bool projected =
+      options.null_space > 0; // bears a higher rate, and is better for a falling one
+  if (!projected) {
+    options.schedule = Schedule::kConstant;
+  }
   options.early_stop = 1e-2;
   options.anchor = options.anchor > 0 ? 1e-3 : 0;
   if (!flags.optimizer && options.optimizer == OptimizerKind::kMuon) {
     options.optimizer = OptimizerKind::kAdamW;
-    options.lr = 1e-3;
+    options.lr = projected ? 1e-3 : 5e-4;
   }
 }
 

@@ -65,7 +65,7 @@ TEST(EditBatchHelpTest, SaysWhyAndWhatEditsGivenOutrightChange) {
   EXPECT_THAT(help, HasSubstr("Rehearsal"));
   const std::string outright = help.substr(help.find("With --edits or --set the defaults are"));
   EXPECT_THAT(
-      outright, testing::ContainsRegex("--epochs 50 [^\n]*--lr 0.001 [^\n]*: lora, dora, ft\n"));
+      outright, testing::ContainsRegex("--epochs 50 [^\n]*--lr 0.001 [^\n]*: lora, dora\n"));
   EXPECT_THAT(outright, testing::Not(HasSubstr("ft-locft"))); // nothing changes there
 }
 
