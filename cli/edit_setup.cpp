@@ -143,6 +143,28 @@ void plan_from_set(const EditBatchOptions& options, EditSetup& setup) {
   }
 }
 
+// One prompt with two answers, which no model can give.
+void warn_of_contradictions(const std::vector<datasets::ExplicitEdit>& edits) {
+  std::map<std::string, const datasets::ExplicitEdit*> by_prompt;
+  std::size_t contradictions = 0;
+  std::string example;
+  for (const datasets::ExplicitEdit& edit : edits) {
+    const auto [first, fresh] = by_prompt.emplace(edit.prompt, &edit);
+    const datasets::ExplicitEdit& other = *first->second;
+    if (!fresh && other.target_new != edit.target_new && contradictions++ == 0) {
+      example = concat(other.id, " and ", edit.id);
+    }
+  }
+  if (contradictions > 0) {
+    log(LogLevel::kWarning,
+        concat(
+            counted(static_cast<long long>(contradictions), "edit"),
+            " with the prompt of an earlier one and another answer (",
+            example,
+            "): figures cannot reach 100 %; keep one of each"));
+  }
+}
+
 bool nothing_rehearsed(const EditSetup& setup) {
   return setup.plan.rehearsed.empty() && setup.plan.rehearsed_inverse.empty();
 }
@@ -220,6 +242,7 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
   } else {
     setup->plan = editing::make_edit_plan(datasets::read_explicit_edits(options.edits));
     setup->source_hash = sha256_file(options.edits);
+    warn_of_contradictions(setup->plan.explicit_edits);
   }
   setup->wordings = std::make_unique<editing::Wordings>(setup->knowledge);
   read_stats_text(options, *setup);

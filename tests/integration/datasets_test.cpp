@@ -150,6 +150,33 @@ TEST_F(DatasetsTest, OwnTextStandsForUnchangedFacts) {
       edit_set("x", "counterfact", with({"--stats-text", text, "--null-space", "0"})));
 }
 
+TEST_F(DatasetsTest, OnePromptWithTwoAnswersIsTold) {
+  const auto given = [&](const std::string& file) {
+    return run(
+        {"edit-batch",
+         "--model",
+         path("model"),
+         "--edits",
+         path(file),
+         "--out",
+         path("x"),
+         "--dry-run"});
+  };
+  const std::string first = "{\"id\": \"a\", \"prompt\": \"Who?\", \"target_new\": \"Vel\"}\n";
+  const std::string same = "{\"id\": \"b\", \"prompt\": \"Who?\", \"target_new\": \"Vel\"}\n";
+  const std::string other = "{\"id\": \"c\", \"prompt\": \"Who?\", \"target_new\": \"Bro\"}\n";
+  write_file(path("agree.jsonl"), first + same);
+  write_file(path("differ.jsonl"), first + same + other);
+  const Finished agree = given("agree.jsonl");
+  ASSERT_EQ(agree.code, 0) << agree.err;
+  EXPECT_THAT(agree.err, testing::Not(HasSubstr("another answer")));
+  const Finished differ = given("differ.jsonl");
+  ASSERT_EQ(differ.code, 0) << differ.err;
+  EXPECT_THAT(
+      differ.err,
+      HasSubstr("1 edit with the prompt of an earlier one and another answer (a and c)"));
+}
+
 TEST_F(DatasetsTest, UnknownSetsAndMixedSourcesAreRefused) {
   expect_failure(2, {"'mquak'", "'mquake'"}, edit_set("x", "mquak"));
   expect_failure(2, {"--set and days"}, edit_set("x", "mquake", {"--from", "2020-01-01"}));
