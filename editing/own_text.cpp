@@ -3,10 +3,20 @@
 #include "core/base/error.h"
 #include "core/generation.h"
 
+#include <algorithm>
+
 namespace errata::editing {
 namespace {
 
 constexpr std::int64_t kLongest = 64;
+
+// Up to the first token that the tokenizer lacks: tables of models are often padded beyond it.
+Tokens readable(Tokens tokens, const Tokenizer& tokenizer) {
+  const auto end = std::find_if(
+      tokens.begin(), tokens.end(), [&](auto id) { return id >= tokenizer.vocab_size(); });
+  tokens.erase(end, tokens.end());
+  return tokens;
+}
 
 } // namespace
 
@@ -29,7 +39,7 @@ std::vector<Document> own_text(
   std::vector<Document> documents;
   for (const Generation& sample :
        generate(base, std::vector<Tokens>(count, start), options, progress)) {
-    std::string text = tokenizer.decode(sample.tokens);
+    std::string text = tokenizer.decode(readable(sample.tokens, tokenizer));
     if (text.find_first_not_of(" \t\r\n") != std::string::npos) {
       documents.push_back({"", std::move(text), "own text", true});
     }

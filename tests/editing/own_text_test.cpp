@@ -59,6 +59,15 @@ TEST_F(OwnTextTest, AModelThatSaysNothingIsToldOff) {
   });
 }
 
+// Many tables are padded: ids that no piece has may be sampled all the same.
+TEST_F(OwnTextTest, EndsWhereTheTokenizerHasNoPiece) {
+  DecoderConfig config = fixture.model->config();
+  config.vocab_size = 2 * fixture.tokenizer->vocab_size();
+  Decoder padded = testing_support::random_decoder(config, torch::kFloat32, 0.3);
+  const auto documents = own_text(padded, *fixture.tokenizer, {fixture.tokenizer->eos()}, 40, 0);
+  EXPECT_GT(documents.size(), 5u);
+}
+
 TEST_F(OwnTextTest, NothingIsMeasuredTwice) {
   const auto documents = std::make_shared<const std::vector<Document>>(written(8, 3));
   const std::int64_t tokens = count_tokens(*documents, *fixture.tokenizer);
