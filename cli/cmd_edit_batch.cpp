@@ -60,9 +60,8 @@ void add_text_options(CLI::App& command, EditBatchOptions& options) {
       .add_option(
           "--stats-text",
           options.stats_text,
-          "A text file of what must stay (repeatable), in the place of the store's unchanged "
-          "facts:\n"
-          "what memit, alphaedit, rome, --null-space and --init eva measure")
+          "A text file of what must stay (repeatable): what memit, alphaedit, rome, --null-space\n"
+          "and --init eva measure, in the place of the store's unchanged facts")
       ->group(texts);
   command.add_option("--fold", options.fold, "Which unchanged facts are held out")
       ->capture_default_str()

@@ -1,6 +1,7 @@
 #include "cli/edit_batch.h"
 
 #include "cli/dry_run.h"
+#include "cli/edit_input.h"
 #include "cli/edit_setup.h"
 #include "cli/output.h"
 #include "cli/run_directory.h"
@@ -147,7 +148,7 @@ class Run {
   }
 
   editing::EditResult edit(const editing::EditorOptions& editor) {
-    const editing::EchoDocuments echo = echo_of(*setup_, model_, progress_);
+    const editing::SharedDocuments echo = echo_of(*setup_, model_, progress_);
     if (setup_->batches.empty()) {
       const editing::EditInput input =
           edit_input(*setup_, *model_.tokenizer, echo, own_text_of(*setup_, model_, progress_));

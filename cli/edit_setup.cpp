@@ -5,8 +5,6 @@
 #include "core/base/json.h"
 #include "core/base/log.h"
 #include "datasets/readers.h"
-#include "editing/echo.h"
-#include "editing/own_text.h"
 #include "editing/plan/text_documents.h"
 
 #include <algorithm>
@@ -14,15 +12,6 @@
 
 namespace errata::cli {
 namespace {
-
-// So many that none is seen more than a few times in a usual run, sampled in seconds; a short run
-// asks no more than it can come to use.
-std::size_t open_question_count(const editing::EditorOptions& editor) {
-  constexpr std::int64_t kMost = 8192;
-  constexpr std::int64_t kTokensForEach = 128;
-  return static_cast<std::size_t>(
-      std::clamp<std::int64_t>(editor.steps * editor.batch_tokens / kTokensForEach, 1, kMost));
-}
 
 void check_source(const EditBatchOptions& options) {
   const bool days = !options.from.empty() && !options.to.empty();
@@ -165,13 +154,9 @@ void warn_of_contradictions(const std::vector<datasets::ExplicitEdit>& edits) {
   }
 }
 
-bool nothing_rehearsed(const EditSetup& setup) {
-  return setup.plan.rehearsed.empty() && setup.plan.rehearsed_inverse.empty();
-}
-
 // In batches a recipe's projection has nothing to be measured on without unchanged facts.
 void drop_unfounded_terms(const EditorFlags& flags, EditSetup& setup) {
-  if (!flags.null_space && !setup.batches.empty() && nothing_rehearsed(setup)) {
+  if (!flags.null_space && !setup.batches.empty() && setup.rehearses_nothing()) {
     setup.editor.null_space = 0;
   }
 }
@@ -180,14 +165,16 @@ void read_stats_text(const EditBatchOptions& options, EditSetup& setup) {
   if (options.stats_text.empty()) {
     return;
   }
-  const bool measures =
-      editing::solves(setup.editor) || setup.editor.null_space > 0 || setup.editor.init == "eva";
   ERRATA_CHECK(
-      measures,
+      editing::solves(setup.editor) || setup.measures_inputs(),
       ErrorCode::kInvalidArgument,
       "--stats-text is what memit, alphaedit, rome, --null-space and --init eva measure; --method ",
       setup.editor.method,
       " as it is set does not");
+  ERRATA_CHECK(
+      setup.batches.empty(),
+      ErrorCode::kInvalidArgument,
+      "--stats-text is not for --batches, each of which measures its own unchanged facts");
   setup.stats_text = std::make_shared<const std::vector<editing::Document>>(
       editing::read_paragraphs(options.stats_text));
   for (const std::string& file : options.stats_text) {
@@ -252,53 +239,6 @@ std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::u
     editing::edit_requests(setup->plan, *setup->wordings, 1);
   }
   return setup;
-}
-
-editing::EchoDocuments echo_of(
-    const EditSetup& setup, Model& base, const ProgressCallback& progress) {
-  if (!setup.augment.echo || setup.given_outright() || setup.editor.steps == 0) {
-    return nullptr;
-  }
-  const editing::OpenQuestions open(setup.knowledge, *setup.wordings, setup.plan);
-  return std::make_shared<const std::vector<editing::Document>>(editing::echo_documents(
-      base.decoder,
-      *base.tokenizer,
-      base.eos,
-      open,
-      open_question_count(setup.editor),
-      setup.editor.seed,
-      progress));
-}
-
-SharedDocuments own_text_of(const EditSetup& setup, Model& base, const ProgressCallback& progress) {
-  constexpr std::size_t kForEachEdit = 16;
-  constexpr std::size_t kMost = 1024;
-  const bool measures = setup.editor.null_space > 0 || setup.editor.init == "eva";
-  if (!measures || setup.stats_text || !nothing_rehearsed(setup)) {
-    return nullptr;
-  }
-  const std::size_t count = std::clamp(kForEachEdit * setup.plan.size(), std::size_t{64}, kMost);
-  auto texts = std::make_shared<const std::vector<editing::Document>>(editing::own_text(
-      base.decoder, *base.tokenizer, base.eos, count, setup.editor.seed, progress));
-  log(LogLevel::kInfo, concat(texts->size(), " texts of the base's own stand for what must stay"));
-  return texts;
-}
-
-editing::EditInput edit_input(
-    const EditSetup& setup,
-    const Tokenizer& tokenizer,
-    editing::EchoDocuments echo,
-    SharedDocuments own_text) {
-  editing::EditInput input = editing::make_edit_input(
-      setup.plan, *setup.wordings, setup.augment, tokenizer, setup.editor.seed, std::move(echo));
-  const SharedDocuments& texts = own_text ? own_text : setup.stats_text;
-  if (texts) {
-    input.rehearsal = [texts, seed = setup.editor.seed] { return editing::shuffled(texts, seed); };
-  }
-  if (own_text) {
-    input.rehearsal_tokens = editing::count_tokens(*own_text, tokenizer);
-  }
-  return input;
 }
 
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options) {

@@ -21,8 +21,6 @@
 
 namespace errata::cli {
 
-using SharedDocuments = std::shared_ptr<const std::vector<editing::Document>>;
-
 /// Everything about a batch of edits that needs no model. Not copied or moved: streams refer to it.
 struct EditSetup {
   std::optional<editing::EditStore> store;
@@ -35,8 +33,8 @@ struct EditSetup {
   editing::AugmentOptions augment;
   editing::EditorOptions editor;
 
-  /// --stats-text: what must stay, for methods that solve for weights; null: the store says it.
-  SharedDocuments stats_text;
+  /// --stats-text: what must stay, for what measures it; null: the store or the base says it.
+  editing::SharedDocuments stats_text;
   std::vector<std::string> stats_text_sha256; ///< of each of its files
 
   std::string set; ///< name of the set that the edits are, or empty
@@ -47,26 +45,17 @@ struct EditSetup {
   }
 
   bool given_outright() const { return !plan.explicit_edits.empty(); }
+  /// No unchanged facts that might be trained on or measured.
+  bool rehearses_nothing() const {
+    return plan.rehearsed.empty() && plan.rehearsed_inverse.empty();
+  }
+  /// An adapter for which the inputs of what must stay are measured.
+  bool measures_inputs() const { return editor.null_space > 0 || editor.init == "eva"; }
 };
 
 /// Checks the options against each other, reads the edits and makes the plan. An empty difference
 /// is `kInvalidArgument`.
 std::unique_ptr<EditSetup> prepare_edits(const EditBatchOptions& options, std::uint64_t seed);
-
-/// Asks the base the open questions of the plan; null where they are not to be rehearsed.
-editing::EchoDocuments echo_of(
-    const EditSetup& setup, Model& base, const ProgressCallback& progress);
-
-/// What must stay where neither the store nor the user says it: text of the base's own, for what
-/// measures its inputs (`--null-space`, `--init eva`); null where there is no need of it.
-SharedDocuments own_text_of(const EditSetup& setup, Model& base, const ProgressCallback& progress);
-
-/// What the editor learns from. Refers to `setup` and the tokenizer, which must outlive it.
-editing::EditInput edit_input(
-    const EditSetup& setup,
-    const Tokenizer& tokenizer,
-    editing::EchoDocuments echo,
-    SharedDocuments own_text);
 
 /// The questions of the evaluation.
 std::vector<eval::Task> edit_tasks(const EditSetup& setup, const EditBatchOptions& options);

@@ -41,8 +41,8 @@ void use_plain_prompts(const EditorFlags& flags, editing::EditorOptions& options
   options.epochs = 50;
   options.batch_size = 8;
   options.warmup = 0;
-  const bool projected =
-      options.null_space > 0; // bears a higher rate, and is better for a falling one
+  // What is projected bears a higher rate, and is better for a falling one.
+  const bool projected = options.null_space > 0;
   if (!projected) {
     options.schedule = Schedule::kConstant;
   }

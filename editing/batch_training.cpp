@@ -147,7 +147,7 @@ EditInput make_edit_input(
     const AugmentOptions& augment,
     const Tokenizer& tokenizer,
     std::uint64_t seed,
-    EchoDocuments echo) {
+    SharedDocuments echo) {
   OpenStream rehearsal;
   if (plan.explicit_edits.empty()) {
     rehearsal = [&plan, &wordings, augment, seed, echo] {

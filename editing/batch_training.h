@@ -18,7 +18,7 @@ EditInput make_edit_input(
     const AugmentOptions& augment,
     const Tokenizer& tokenizer,
     std::uint64_t seed,
-    EchoDocuments echo);
+    SharedDocuments echo);
 
 /// A difference of two days that is written batch after batch.
 struct BatchSequence {
@@ -27,7 +27,7 @@ struct BatchSequence {
   AugmentOptions augment;
   PlanOptions plan;
   std::vector<BatchSpan> spans;
-  EchoDocuments echo; ///< of the base, for every batch
+  SharedDocuments echo; ///< of the base, for every batch
   /// The edits between two days: the store's.
   std::function<std::vector<datasets::Edit>(const Date& from, const Date& to)> difference;
 };

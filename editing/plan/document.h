@@ -3,6 +3,7 @@
 #include "core/base/random.h"
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -18,6 +19,8 @@ struct Document {
   /// The base said it: the loss is the distance from the base's own distribution (distillation).
   bool distilled = false;
 };
+
+using SharedDocuments = std::shared_ptr<const std::vector<Document>>;
 
 /// An endless, deterministic sequence of documents: the same seed gives the same documents, so a
 /// position is all that a checkpoint needs.

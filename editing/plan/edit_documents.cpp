@@ -21,7 +21,7 @@ class EditMixture {
       const EditPlan& plan,
       const Wordings& words,
       const AugmentOptions& options,
-      EchoDocuments echo)
+      SharedDocuments echo)
       : plan_(plan), words_(words), options_(options), echo_(std::move(echo)) {
     for (const EditedSlot& slot : plan.slots) {
       slots_.push_back(&slot.fact);
@@ -266,7 +266,7 @@ class EditMixture {
   const EditPlan& plan_;
   const Wordings& words_;
   AugmentOptions options_;
-  EchoDocuments echo_;
+  SharedDocuments echo_;
   HopList slots_;
   std::map<std::string, std::size_t> edit_counts_;
   std::set<std::string> edited_subjects_;
@@ -293,7 +293,7 @@ std::unique_ptr<DocumentStream> edit_documents(
     const Wordings& wordings,
     const AugmentOptions& options,
     std::uint64_t seed,
-    EchoDocuments echo) {
+    SharedDocuments echo) {
   check_ratios(options);
   ERRATA_CHECK(
       plan.size() > 0,
@@ -307,7 +307,7 @@ std::unique_ptr<DocumentStream> rehearsal_documents(
     const Wordings& wordings,
     const AugmentOptions& options,
     std::uint64_t seed,
-    EchoDocuments echo) {
+    SharedDocuments echo) {
   AugmentOptions rehearsed = options;
   rehearsed.rehearsal = true;
   return EditMixture(plan, wordings, rehearsed, std::move(echo)).build_rehearsal(seed);

@@ -47,7 +47,6 @@ std::vector<Document> edit_examples(const EditPlan& plan, const Wordings& wordin
 Document explicit_document(const datasets::ExplicitEdit& edit);
 
 /// The base's own answers to open questions (`echo_documents`); null or empty for none.
-using EchoDocuments = std::shared_ptr<const std::vector<Document>>;
 
 /// An endless mixture of documents about the edits. Within a kind every fact comes equally often
 /// (drawn without replacement). With `AugmentOptions::none()` the stream repeats `edit_examples`
@@ -57,7 +56,7 @@ std::unique_ptr<DocumentStream> edit_documents(
     const Wordings& wordings,
     const AugmentOptions& options,
     std::uint64_t seed,
-    EchoDocuments echo = nullptr);
+    SharedDocuments echo = nullptr);
 
 /// An endless stream of what is not to change alone, rehearsal and echo, in the same proportions:
 /// for statistics of the layers' inputs (null space).
@@ -66,6 +65,6 @@ std::unique_ptr<DocumentStream> rehearsal_documents(
     const Wordings& wordings,
     const AugmentOptions& options,
     std::uint64_t seed,
-    EchoDocuments echo = nullptr);
+    SharedDocuments echo = nullptr);
 
 } // namespace errata::editing

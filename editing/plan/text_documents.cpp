@@ -60,8 +60,7 @@ std::vector<Document> read_paragraphs(const std::vector<std::string>& files) {
   return documents;
 }
 
-std::unique_ptr<DocumentStream> shuffled(
-    std::shared_ptr<const std::vector<Document>> documents, std::uint64_t seed) {
+std::unique_ptr<DocumentStream> shuffled(SharedDocuments documents, std::uint64_t seed) {
   auto stream = std::make_unique<Mixture>(seed);
   Deck deck(documents->size());
   stream->add("text", 1, /*rehearsal=*/true, [documents, deck](Random& random) mutable {

@@ -14,7 +14,6 @@ namespace errata::editing {
 std::vector<Document> read_paragraphs(const std::vector<std::string>& files);
 
 /// `documents`, of which there is one at least, in a new random order each round.
-std::unique_ptr<DocumentStream> shuffled(
-    std::shared_ptr<const std::vector<Document>> documents, std::uint64_t seed);
+std::unique_ptr<DocumentStream> shuffled(SharedDocuments documents, std::uint64_t seed);
 
 } // namespace errata::editing

@@ -142,8 +142,9 @@ def run(command):
 def measure(options, work, name, model, dtype, late, method):
     edits, out = work / "edits.jsonl", work / "out"
     ours = ["--model", model, "--edits", edits, "--out", out, "--no-eval", "--json", "--progress", "none",
-            "--method", method, "--rank", 256 if method == "vera" else RANK, "--epochs", options.epochs, "--batch-size", BATCH, "--optimizer", "adamw", "--lr", LR,
-            "--early-stop", 0, "--anchor", 0, "--null-space", 0, "--grad-clip", 0, "--warmup", 0, "--schedule", "constant", "--dtype", dtype,
+            "--method", method, "--rank", 256 if method == "vera" else RANK, "--epochs", options.epochs,
+            "--batch-size", BATCH, "--optimizer", "adamw", "--lr", LR, "--early-stop", 0, "--anchor", 0,
+            "--null-space", 0, "--grad-clip", 0, "--warmup", 0, "--schedule", "constant", "--dtype", dtype,
             "--threads", options.threads, "--device", options.device, "--checkpoint-every", 0] + (["--layers", "-1"] if late else [])
     shutil.rmtree(out, ignore_errors=True)
     errata, errata_cpu = run([options.errata, "edit-batch", *map(str, ours)])

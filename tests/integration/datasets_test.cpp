@@ -144,6 +144,11 @@ TEST_F(DatasetsTest, OwnTextStandsForUnchangedFacts) {
   const std::string text = path("world/facts.jsonl");
   must_run(edit_set("text", "counterfact", with({"--stats-text", text})));
   EXPECT_NE(adapter_bytes("own"), adapter_bytes("text"));
+  const auto own_text_in = [&](const std::string& out) {
+    return read_file(path(out + "/log.txt")).find("texts of the base's own") != std::string::npos;
+  };
+  EXPECT_TRUE(own_text_in("own") && own_text_in("eva"));
+  EXPECT_FALSE(own_text_in("free") || own_text_in("text"));
   expect_failure(
       2,
       {"--stats-text", "--null-space", "does not"},

@@ -137,6 +137,10 @@ TEST_F(SolvedTest, OptionsOfOtherMethodsAreRefused) {
       2,
       {"--stats-text", "ia3"},
       edit("bad", {"--method", "ia3", "--stats-text", path("world/facts.jsonl")}));
+  expect_failure(
+      2,
+      {"--stats-text", "--batches"},
+      edit("bad", {"--batches", "yearly", "--stats-text", path("world/facts.jsonl")}));
   expect_failure(2, {"--anchor"}, edit("bad", {"--method", "memit", "--anchor", "0.1"}));
   expect_failure(
       2, {"--target-modules"}, edit("bad", {"--method", "memit", "--target-modules", "q_proj"}));
